@@ -1,0 +1,71 @@
+# Everything runs from a fresh clone: each target sets up what it needs, once.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+STAMPS := .venv/stamps
+READY := $(STAMPS)/package $(STAMPS)/torch
+# Two processes; the cluster tests are one group, so that one control plane serves them all.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: help setup binaries demo test verify manifests bench bench-control-loop lock clean
+
+help: ## print this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
+
+setup: $(READY) ## create .venv with everything that is pinned (about two minutes, once)
+
+binaries: setup ## bring etcd, Kubernetes, kwok, helm and Prometheus into the user's cache (at most ten minutes, once)
+	@$(BIN)/python -m forerun.sandbox.binaries >/dev/null
+
+demo: setup binaries ## show the whole life of a campaign on a real control plane: make demo ARGS="--speed 10"
+	@$(BIN)/forerun demo $(ARGS)
+
+test: setup binaries ## run every test, those on the real control plane included
+	@$(PYTEST) $(ARGS)
+
+verify: setup binaries ## check style, types, layers, and that generated files are current
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/forerun crds --check
+	$(BIN)/python tools/render_manifests.py --check
+
+manifests: setup binaries ## write crds/, the chart's copy of them and manifests/install from their sources
+	$(BIN)/forerun crds
+	$(BIN)/python tools/render_manifests.py
+
+bench: bench-control-loop ## run every benchmark
+
+bench-control-loop: setup binaries ## measure 1,000 campaigns on 500 storefronts beside a bare PATCH loop
+	@$(BIN)/python -m tests.benchmarks.control_loop $(ARGS)
+
+lock: setup ## pin the newest versions that fit anew: requirements.lock and requirements-torch.lock
+	$(BIN)/python -m pip install --quiet uv
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/lock.py
+
+clean: ## remove the environment and what tools leave behind; the binaries stay in the user's cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist operator/forerun.egg-info
+	find operator tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMPS)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'Forerun needs Python >= 3.11: install it, or name one: make PYTHON=/path/to/python3.12' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { echo "$(PYTHON) cannot create environments: install its venv package (Debian: python3-venv)" >&2; exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/requirements: requirements.lock | $(STAMPS)/python
+	@echo 'installing what requirements.lock pins (usually 30 s)' >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >&2
+	@touch $@
+
+# The package itself is linked to the sources, so editing needs no new set-up.
+$(STAMPS)/package: pyproject.toml $(STAMPS)/requirements
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
+	@touch $@
+
+$(STAMPS)/torch: requirements-torch.lock $(STAMPS)/requirements
+	@$(BIN)/python tools/install_torch.py requirements-torch.lock >&2
+	@touch $@

@@ -1,0 +1,198 @@
+"""Storefront: where demand is measured, and the tiers that serve it."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from forerun.api.models import (
+    ApiModel,
+    Conditions,
+    Count,
+    Figure,
+    Generation,
+    Head,
+    Label,
+    NameRef,
+    ObjectRef,
+    Query,
+    Summary,
+)
+from forerun.api.scalars import Decimal, Duration, Keywords, Text, WholeNumber, keyed_by, validation
+from forerun.domain.storefront import Role, TierRelease
+
+MOST_TIERS = 16
+Rate = Annotated[float, Decimal(0, 1_000_000_000, above=True)]
+Replicas = Annotated[int, WholeNumber(0, 100_000)]
+ResourceName = Annotated[
+    str,
+    Text(253, "a resource, for example nvidia.com/gpu", "^[A-Za-z0-9][-._A-Za-z0-9]*(/[A-Za-z0-9][-._A-Za-z0-9]*)?$"),
+]
+
+
+class Demand(ApiModel):
+    """Where demand at the shop's door is measured."""
+
+    metrics_source_ref: NameRef = Field(description="The MetricsSource; no URL stands here.")
+    query: Query = Field(description="PromQL of the demand per second at the door.")
+    unit: Annotated[str, Text(32, "a unit, for example requests")] | None = Field(
+        default=None, description="What is counted; requests where it is not said."
+    )
+
+
+class WarmUp(ApiModel):
+    """What must be warm before the tier counts as ready."""
+
+    job_template_ref: NameRef
+    hit_ratio_query: Query | None = None
+    min_hit_ratio: Annotated[float, Decimal(0, 1, above=True)] | None = None
+    timeout: Annotated[float, Duration(1, 86400)] | None = None
+
+
+class AcceleratorSpec(ApiModel):
+    """The accelerator that each replica takes, and the pool it comes from."""
+
+    resource: ResourceName
+    per_replica: Annotated[int, WholeNumber(1, 1024)]
+    pool: Label
+
+
+class Fallback(ApiModel):
+    """One rung of the degradation ladder, best first."""
+
+    name: Label
+    target_ref: ObjectRef
+    capacity_per_replica: Rate | None = None
+
+
+class Admission(ApiModel):
+    """Limits at the door that follow Ready capacity."""
+
+    policy_ref: ObjectRef
+    per_client: Rate | None = None
+
+
+class TierSpec(ApiModel):
+    """One tier: what it is, what scales it, and what it can take."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                validation(
+                    "!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",
+                    "maxReplicas must be at least minReplicas",
+                    fieldPath=".maxReplicas",
+                ),
+                validation(
+                    "!has(self.dependsOn) || !(self.name in self.dependsOn)",
+                    "dependsOn must not name the tier itself",
+                    fieldPath=".dependsOn",
+                ),
+            ]
+        }
+    )
+
+    name: Label
+    role: Annotated[Role, Field(strict=False)]
+    target_ref: ObjectRef = Field(description="What is scaled: any kind with a scale subresource.")
+    demand_per_request: Annotated[float, Decimal(0, 1_000_000, above=True)] | None = Field(
+        default=None, description="Calls of this tier per request at the door; learnt or 1 where it is not said."
+    )
+    query: Query | None = Field(default=None, description="PromQL of the tier's own demand per second.")
+    capacity_per_replica: Rate | None = Field(
+        default=None, description="Calls per second that one Ready replica serves; learnt where it is not said."
+    )
+    min_replicas: Replicas | None = None
+    max_replicas: Annotated[int, WholeNumber(1, 100_000)]
+    lead_time: Annotated[float, Duration(1, 86400)] | None = Field(
+        default=None, description="From scale request to Ready, until measured; 5m where it is not said."
+    )
+    depends_on: (
+        Annotated[
+            list[Label],
+            Field(max_length=MOST_TIERS),
+            Keywords({"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Tiers that must be ready first; the tier before this one where it is not said, none where empty.",
+    )
+    warm_up: WarmUp | None = None
+    release: Annotated[TierRelease, Field(strict=False)] | None = Field(
+        default=None, description="Gradual gives back in steps, Never keeps; Never for Cache and Database by default."
+    )
+    accelerator: AcceleratorSpec | None = None
+    fallback: (
+        Annotated[
+            list[Fallback],
+            Field(max_length=8),
+            keyed_by("name"),
+        ]
+        | None
+    ) = None
+    admission: Admission | None = None
+
+
+class StorefrontSpec(ApiModel):
+    """Demand and tiers."""
+
+    demand: Demand
+    tiers: Annotated[
+        list[TierSpec],
+        Field(
+            min_length=1,
+            max_length=MOST_TIERS,
+            description="The tiers; dependsOn makes the order.",
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+                "x-kubernetes-validations": [
+                    validation(
+                        "self.all(t, !has(t.dependsOn) || t.dependsOn.all(d, self.exists(o, o.name == d)))",
+                        "dependsOn names a tier that does not exist",
+                    ),
+                    validation(
+                        "self.all(a, self.exists_one(b, a.targetRef.kind == b.targetRef.kind"
+                        " && a.targetRef.name == b.targetRef.name"
+                        " && a.targetRef.apiVersion.split('/')[0] == b.targetRef.apiVersion.split('/')[0]))",
+                        "targetRef stands in two tiers; one target belongs to one tier",
+                    ),
+                ],
+            },
+        ),
+    ]
+
+
+class StorefrontTierStatus(ApiModel):
+    """One tier as it stands."""
+
+    name: Label
+    baseline: Count | None = None
+    floor: Count | None = None
+    ready: Count | None = None
+    desired: Count | None = None
+    lead_time_seconds: Figure | None = Field(default=None, description="Measured p95 from scale request to Ready.")
+    lead_time_samples: Count | None = None
+
+
+class StorefrontStatus(ApiModel):
+    """What the operator reports."""
+
+    observed_generation: Generation | None = None
+    demand: Figure | None = Field(default=None, description="Last measured demand per second.")
+    tiers: (
+        Annotated[
+            list[StorefrontTierStatus],
+            Field(max_length=32),
+            keyed_by("name"),
+        ]
+        | None
+    ) = None
+    summary: Summary | None = None
+    conditions: Conditions | None = None
+
+
+class Storefront(Head):
+    """A shop: where its demand is measured and the tiers that serve it."""
+
+    spec: StorefrontSpec

@@ -1,0 +1,215 @@
+"""Ask the forecast worker, many Storefronts in one call, and no oftener than it is worth."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from forerun.api.windows import past_occurrences
+from forerun.controllers.index import Index
+from forerun.controllers.observation import Observer
+from forerun.controllers.state import StorefrontState
+from forerun.domain.campaign import Key, ScheduledCampaign
+from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest
+from forerun.domain.observation import DemandSeries
+from forerun.domain.policy import MetricsSource
+from forerun.domain.reason import Hold, Reason
+from forerun.domain.storefront import Storefront
+from forerun.plan.executable import is_executable
+from forerun.wiring import Ports
+
+GATHER_SECONDS = 0.05  # requests that come within this time share one call
+RECENT_SECONDS = 7200.0
+RECENT_STEP_SECONDS = 60.0
+RETRY = timedelta(seconds=10)
+
+
+class Forecaster:
+    """Keeps `state.forecast` as fresh as the moment asks."""
+
+    def __init__(self, ports: Ports, index: Index, observer: Observer, wake: Callable[[Key], None]) -> None:
+        self._ports = ports
+        self._wake = wake
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._index = index
+        self._observer = observer
+        self._histories: dict[tuple[str, str], tuple[datetime, asyncio.Task[DemandSeries | Hold]]] = {}
+        self._pending: list[tuple[ForecastRequest, asyncio.Future[Forecast | Hold]]] = []
+        self._flush: asyncio.Task[None] | None = None
+
+    def refresh(
+        self,
+        storefront: Storefront,
+        state: StorefrontState,
+        approved: frozenset[tuple[str, int]],
+        now: datetime,
+        *,
+        active: bool,
+    ) -> None:
+        """Ask anew where the inputs changed or the time has come; the answer wakes the Storefront.
+
+        Until then the old forecast stands, or, where it was made for other campaigns,
+        `state.forecast_pending` says that there is none yet. A failure keeps the old one.
+        """
+        if not state.campaigns:
+            state.forecast = state.proposed_forecast = state.forecast_hold = None
+            state.forecast_key, state.forecast_pending = (), False
+            return
+        key = _fingerprint(storefront, state.campaigns, approved)
+        if not self._is_due(state, key, now, active=active):
+            return
+        if key != state.forecast_key:
+            # a forecast of other campaigns would be worse than none
+            state.forecast = state.proposed_forecast = None
+            state.forecast_pending = True
+        state.forecast_key, state.forecast_at = key, now
+        executable = tuple(c for c in state.campaigns if is_executable(c.campaign, approved))
+        asked = self._answer(storefront, state, key, executable, state.campaigns, now, active=active)
+        self._tasks.add(task := asyncio.create_task(asked))
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(
+        self,
+        storefront: Storefront,
+        state: StorefrontState,
+        key: tuple[object, ...],
+        executable: tuple[ScheduledCampaign, ...],
+        everything: tuple[ScheduledCampaign, ...],
+        now: datetime,
+        *,
+        active: bool,
+    ) -> None:
+        forecast, proposed = await asyncio.gather(
+            self._forecast(storefront, executable, now, active=active),
+            self._forecast(storefront, everything if len(executable) < len(everything) else (), now, active=active),
+        )
+        if state.forecast_key != key:
+            return  # asked for other campaigns meanwhile
+        holds = [found for found in (forecast, proposed) if isinstance(found, Hold)]
+        state.forecast_hold = holds[0] if holds else None
+        state.forecast_pending = False
+        if not isinstance(forecast, Hold):
+            state.forecast = forecast
+        if not isinstance(proposed, Hold):
+            state.proposed_forecast = proposed
+        self._wake(storefront.key)
+
+    def _is_due(self, state: StorefrontState, key: tuple[object, ...], now: datetime, *, active: bool) -> bool:
+        if key != state.forecast_key or state.forecast_at is None:
+            return True
+        settings = self._ports.settings
+        seconds = settings.forecast_refresh_seconds if active else settings.history_refresh_seconds
+        if state.forecast_hold is not None:
+            return now - state.forecast_at >= min(RETRY, timedelta(seconds=seconds))
+        return now - state.forecast_at >= timedelta(seconds=seconds)
+
+    async def _forecast(
+        self,
+        storefront: Storefront,
+        campaigns: tuple[ScheduledCampaign, ...],
+        now: datetime,
+        *,
+        active: bool,
+    ) -> Forecast | Hold | None:
+        if not campaigns:
+            return None
+        source = await self._observer.source_of(storefront)
+        history: DemandSeries | Hold
+        recent: DemandSeries | Hold | None = None
+        if isinstance(source, Hold):
+            history = source
+        else:
+            history = await self._history(source, storefront.query, now)
+            if active and not isinstance(history, Hold):
+                recent = await self._recent(source, storefront.query, now)
+        request = ForecastRequest(
+            storefront=str(storefront.key),
+            now=now,
+            history=None if isinstance(history, Hold) else history,
+            recent=None if isinstance(recent, Hold) else recent,
+            upcoming=tuple(_window(scheduled) for scheduled in campaigns),
+            past=self._past(storefront.key, now),
+        )
+        return await self._ask(request)
+
+    async def _history(self, source: MetricsSource, query: str, now: datetime) -> DemandSeries | Hold:
+        """Weeks of demand; Storefronts with the same query share one request."""
+        settings = self._ports.settings
+        known = self._histories.get((source.name, query))
+        if known is not None:
+            failed = known[1].done() and isinstance(known[1].result(), Hold)
+            lifetime = RETRY if failed else timedelta(seconds=settings.history_refresh_seconds)
+            if now - known[0] < lifetime:
+                return await asyncio.shield(known[1])
+        task = asyncio.create_task(
+            self._ports.signals.series(
+                source,
+                query,
+                now - timedelta(seconds=settings.history_seconds / settings.time_compression),
+                now,
+                settings.history_step_seconds / settings.time_compression,
+            )
+        )
+        self._histories[(source.name, query)] = (now, task)
+        return await asyncio.shield(task)
+
+    async def _recent(self, source: MetricsSource, query: str, now: datetime) -> DemandSeries | Hold:
+        compression = self._ports.settings.time_compression
+        step = max(1.0, RECENT_STEP_SECONDS / compression)
+        start = now - timedelta(seconds=max(120 * step, RECENT_SECONDS / compression))
+        return await self._ports.signals.series(source, query, start, now, step)
+
+    def _past(self, key: Key, now: datetime) -> tuple[EventWindow, ...]:
+        """Windows that are over: masked in the baseline, and evidence for their type."""
+        since = now - timedelta(seconds=self._ports.settings.history_seconds)
+        windows = []
+        for record in self._index.campaigns_of(key):
+            campaign = record.value
+            if campaign is None or campaign.suspend:
+                continue
+            windows += [
+                _window(ScheduledCampaign(campaign, occurrence))
+                for occurrence in past_occurrences(campaign.schedule, since, now)
+            ]
+        return tuple(sorted(windows, key=lambda window: window.occurrence)[-200:])
+
+    async def _ask(self, request: ForecastRequest) -> Forecast | Hold:
+        future: asyncio.Future[Forecast | Hold] = asyncio.get_running_loop().create_future()
+        self._pending.append((request, future))
+        if self._flush is None or self._flush.done():
+            self._flush = asyncio.create_task(self._flush_soon())
+        return await future
+
+    async def _flush_soon(self) -> None:
+        while self._pending:
+            await asyncio.sleep(GATHER_SECONDS)
+            batch, self._pending = self._pending, []
+            try:
+                answers = await self._ports.forecast.forecast([request for request, _ in batch])
+            except Exception as error:  # noqa: BLE001  # whoever waits gets an answer, whatever happened
+                answers = [Hold(Reason.FORECAST_UNAVAILABLE, detail=str(error)) for _ in batch]
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+
+
+def _window(scheduled: ScheduledCampaign) -> EventWindow:
+    campaign = scheduled.campaign
+    return EventWindow(
+        campaign=campaign.key.name,
+        type=campaign.type,
+        occurrence=scheduled.occurrence,
+        expected=campaign.expected,
+        overlap=campaign.overlap,
+        priority=campaign.priority,
+    )
+
+
+def _fingerprint(
+    storefront: Storefront, campaigns: tuple[ScheduledCampaign, ...], approved: frozenset[tuple[str, int]]
+) -> tuple[object, ...]:
+    return (
+        storefront.uid,
+        storefront.generation,
+        approved,
+        tuple((c.campaign.key.name, c.campaign.uid, c.campaign.generation, c.occurrence) for c in campaigns),
+    )

@@ -1,0 +1,224 @@
+"""Read what a decision needs: targets, live demand, start-up times."""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from forerun.actuators import read_target
+from forerun.api.convert import auth_secret_of, entry_from_annotation
+from forerun.controllers.index import Index
+from forerun.controllers.state import StorefrontState, Tally
+from forerun.domain.campaign import Key
+from forerun.domain.capacity import TierState
+from forerun.domain.ledger import Bounds, Owner
+from forerun.domain.observation import Measurement, Sample
+from forerun.domain.policy import MetricsSource
+from forerun.domain.reason import Hold, Reason
+from forerun.domain.storefront import Storefront, Tier
+from forerun.domain.target import TargetSnapshot
+from forerun.kube.errors import ApiError
+from forerun.observe import metrics
+from forerun.signals.start_up import lead_time
+from forerun.wiring import Ports
+
+LEAD_TIME_REFRESH = timedelta(minutes=10)
+LEAD_TIME_MEMORY = timedelta(days=30)
+
+
+class Observer:
+    """Fills a StorefrontState with fresh facts; unknown stays unknown."""
+
+    def __init__(self, ports: Ports, index: Index, wake: Callable[[Key], None]) -> None:
+        self._ports = ports
+        self._index = index
+        self._wake = wake
+        self._sampling: dict[Key, asyncio.Task[None]] = {}
+
+    async def refresh_targets(self, key: Key, storefront: Storefront, state: StorefrontState) -> None:
+        """Read the targets that are not known yet or that the watch has shown to have changed."""
+        known = {tier.name for tier in storefront.tiers}
+        state.snapshots = {name: found for name, found in state.snapshots.items() if name in known}
+        wanted = [tier for tier in storefront.tiers if self._must_read(key, tier, state)]
+        found = await asyncio.gather(*(self._read(key, tier) for tier in wanted))
+        for tier, snapshot in zip(wanted, found, strict=True):
+            self._take(tier, snapshot, state)
+        state.tiers = tuple(self.tier_state(key, tier, state) for tier in storefront.tiers)
+
+    async def read_again(self, key: Key, tier: Tier, state: StorefrontState) -> TargetSnapshot | Hold:
+        """A fresh quorum read of one target."""
+        snapshot = await self._read(key, tier)
+        self._take(tier, snapshot, state)
+        return snapshot
+
+    def tier_state(self, key: Key, tier: Tier, state: StorefrontState) -> TierState:
+        """What the plan may know of a tier now."""
+        snapshot, entry = state.snapshot(tier.name), state.entry(tier.name)
+        workload = self._index.workloads.get((tier.target.kind, key.namespace, tier.target.name))
+        floor = floor_of(snapshot.owner, snapshot.bounds) if snapshot else (tier.min_replicas or 1)
+        measured = state.lead_times.get(tier.name)
+        ready = workload.ready if workload else (snapshot.ready if snapshot else None)
+        return TierState(
+            tier=tier.name,
+            baseline=floor_of(entry.owner, entry.baseline) if entry else floor,
+            floor=floor,
+            ready=ready,
+            desired=workload.replicas if workload else (snapshot.desired if snapshot else None),
+            lead_time_seconds=measured.p95_seconds if measured else tier.lead_time_seconds,
+            autoscaler_wants_less=snapshot.wants_less if snapshot else None,
+            raised=entry is not None,
+        )
+
+    def sample_in_background(self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime) -> None:
+        """Ask for live demand without waiting for the answer; it wakes the Storefront when it is there."""
+        interval = timedelta(seconds=self._ports.settings.metric_interval_seconds)
+        running = self._sampling.get(key)
+        if (running and not running.done()) or (state.live_at and now - state.live_at < interval):
+            return
+        state.live_at = now
+        self._sampling[key] = asyncio.create_task(self._sample(key, storefront, state))
+
+    async def source_of(self, storefront: Storefront) -> MetricsSource | Hold:
+        """The MetricsSource with its token, read from the Secret that it names."""
+        record = self._index.sources.get(storefront.metrics_source)
+        if record is None or record.value is None:
+            return Hold(Reason.METRICS_SOURCE_NOT_FOUND, storefront.metrics_source)
+        reference = auth_secret_of(record.raw)
+        if reference is None:
+            return record.value
+        try:
+            return replace(record.value, bearer_token=await self._token(reference))
+        except ApiError as error:
+            return Hold(Reason.FORBIDDEN, storefront.metrics_source, detail=str(error))
+
+    async def refresh_lead_times(self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime) -> None:
+        """Measure scale request -> Ready from the pods that the cluster shows."""
+        if state.lead_times_at and now - state.lead_times_at < LEAD_TIME_REFRESH:
+            return
+        state.lead_times_at = now
+        for tier in storefront.tiers:
+            try:
+                measured = lead_time(await self._pods(key, tier), now - LEAD_TIME_MEMORY)
+            except ApiError:
+                continue  # the declared leadTime holds until it can be measured
+            if measured is not None:
+                state.lead_times[tier.name] = measured
+
+    async def _pods(self, key: Key, tier: Tier) -> list[dict[str, Any]]:
+        target = await self._ports.cluster.get(
+            tier.target.api_version, tier.target.kind, key.namespace, tier.target.name
+        )
+        labels = ((target.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        if not labels:
+            return []
+        selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+        return await self._ports.cluster.list("v1", "Pod", key.namespace, label_selector=selector)
+
+    async def _sample(self, key: Key, storefront: Storefront, state: StorefrontState) -> None:
+        source = await self.source_of(storefront)
+        measured: Measurement
+        if isinstance(source, Hold):
+            measured = source
+        else:
+            measured = await self._ports.signals.sample(source, storefront.query, self._ports.clock())
+        state.live.append(measured)
+        if isinstance(measured, Sample):
+            metrics.DEMAND.labels(key.namespace, key.name).set(measured.value)
+            self._tally(storefront, state, measured)
+        self._wake(key)
+
+    def _tally(self, storefront: Storefront, state: StorefrontState, sample: Sample) -> None:
+        """Add one sample to the outcome of every campaign that is live."""
+        served = served_rps(storefront, state.tiers)
+        for scheduled in state.campaigns:
+            occurrence, name = scheduled.occurrence, scheduled.campaign.key.name
+            if not occurrence.contains(sample.at):
+                continue
+            tally = state.tallies.get(name)
+            if tally is None or tally.occurrence != occurrence:
+                interval = self._ports.settings.metric_interval_seconds
+                whole = (sample.at - occurrence.start).total_seconds() <= 3 * interval
+                tally = state.tallies[name] = Tally(occurrence, since_start=whole)
+            tally.demand += sample.value
+            tally.unserved += max(0.0, sample.value - served) if served is not None else 0.0
+            tally.peak_rps = max(tally.peak_rps, sample.value)
+            tally.samples += 1
+
+    async def _token(self, reference: tuple[str | None, str, str]) -> str:
+        namespace, name, field = reference
+        secret = await self._ports.cluster.get("v1", "Secret", namespace or self._ports.settings.namespace, name)
+
+        return base64.b64decode((secret.get("data") or {}).get(field, "")).decode()
+
+    def _must_read(self, key: Key, tier: Tier, state: StorefrontState) -> bool:
+        snapshot = state.snapshots.get(tier.name)
+        if snapshot is None or isinstance(snapshot, Hold) or tier.name in state.snapshot_stale:
+            return True
+        if snapshot.target != tier.target:
+            return True
+        return self._watch_disagrees(key, tier, snapshot)
+
+    def _watch_disagrees(self, key: Key, tier: Tier, snapshot: TargetSnapshot) -> bool:
+        """Whether the watch has shown another incarnation, owner or floor than we read."""
+        workload = self._index.workloads.get((tier.target.kind, key.namespace, tier.target.name))
+        if workload and workload.uid != snapshot.target_uid:
+            return True
+        if snapshot.owner is Owner.SCALE:
+            owners = self._index.autoscalers_in(key.namespace)
+            if any(_targets(owner, tier) for owner in owners):
+                return True
+            return bool(workload and workload.replicas != snapshot.bounds.minimum)
+        seen = self._index.autoscalers[key.namespace].get((snapshot.owner_ref.kind, snapshot.owner_ref.name))
+        if seen is None:
+            return True
+        return seen["metadata"]["uid"] != snapshot.owner_uid or bounds_of(seen) != snapshot.bounds
+
+    async def _read(self, key: Key, tier: Tier) -> TargetSnapshot | Hold:
+        other = self._index.claimed_by_other(key, tier.target.kind, tier.target.name)
+        if other is not None:
+            return Hold(Reason.TARGET_CLAIMED_TWICE, tier.name, detail=f"{tier.target} belongs to Storefront {other}")
+        autoscalers = self._index.autoscalers_in(key.namespace)
+        found = await read_target(self._ports.cluster, key.namespace, tier.target, autoscalers)
+        return replace(found, subject=tier.name) if isinstance(found, Hold) else found
+
+    def _take(self, tier: Tier, snapshot: TargetSnapshot | Hold, state: StorefrontState) -> None:
+        state.snapshots[tier.name] = snapshot
+        state.snapshot_stale.discard(tier.name)
+        if isinstance(snapshot, Hold) or not snapshot.annotation or state.entry(tier.name):
+            return
+        # the plan was lost, the mirror on the target was not: take the ledger entry back
+        entry = entry_from_annotation(snapshot.annotation)
+        if entry and entry.owner_uid == snapshot.owner_uid:
+            state.ledger = (*state.ledger, replace(entry, tier=tier.name))
+            state.ledger_dirty = True
+
+
+def floor_of(owner: Owner, bounds: Bounds) -> int:
+    """The floor as a number; absent is the owner's default (HPA 1, ScaledObject 0)."""
+    if bounds.minimum is not None:
+        return bounds.minimum
+    return 0 if owner is Owner.SCALED_OBJECT else 1
+
+
+def served_rps(storefront: Storefront, tiers: tuple[TierState, ...]) -> float | None:
+    """Door demand that the scarcest tier's Ready replicas serve; None where nothing is known."""
+    known = []
+    for tier, state in zip(storefront.tiers, tiers, strict=False):
+        if tier.capacity_per_replica_rps and state.ready is not None and tier.demand_per_request > 0:
+            known.append(state.ready * tier.capacity_per_replica_rps / tier.demand_per_request)
+    return min(known, default=None)
+
+
+def _targets(autoscaler: dict[str, Any], tier: Tier) -> bool:
+    reference = autoscaler["spec"].get("scaleTargetRef") or {}
+    return bool(reference.get("name") == tier.target.name and reference.get("kind", "Deployment") == tier.target.kind)
+
+
+def bounds_of(autoscaler: dict[str, Any]) -> Bounds:
+    """The bounds that a watched autoscaler carries."""
+    spec = autoscaler["spec"]
+    if autoscaler["kind"] == "ScaledObject":
+        return Bounds(spec.get("minReplicaCount"), spec.get("maxReplicaCount"))
+    return Bounds(spec.get("minReplicas"), spec.get("maxReplicas"))

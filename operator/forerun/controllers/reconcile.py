@@ -1,0 +1,195 @@
+"""One Storefront, once: observe -> forecast -> plan -> decide -> act. A table of contents."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from forerun.api.windows import current_or_next, latest_before
+from forerun.controllers.execution import Executor
+from forerun.controllers.forecasting import Forecaster
+from forerun.controllers.index import Index
+from forerun.controllers.namespaces import NamespacePolicies
+from forerun.controllers.observation import Observer
+from forerun.controllers.planning import Planner
+from forerun.controllers.release import released_tiers, surviving_storefront
+from forerun.controllers.reporting import Reporter
+from forerun.controllers.state import StorefrontState
+from forerun.domain.campaign import Campaign, Key, ScheduledCampaign
+from forerun.domain.capacity import FloorDecision
+from forerun.domain.policy import Policy
+from forerun.domain.reason import Hold, Reason
+from forerun.domain.storefront import Storefront, TierRelease
+from forerun.observe import metrics
+from forerun.plan.due import decide
+from forerun.plan.inputs import DueInput
+from forerun.wiring import Ports
+
+NEAR = timedelta(minutes=15)  # demand is watched from this long before the first raise
+IDLE_RECHECK = timedelta(minutes=10)
+
+
+class Reconciler:
+    """Holds the collaborators; all memory is in the StorefrontState."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        index: Index,
+        observer: Observer,
+        forecaster: Forecaster,
+        planner: Planner,
+        executor: Executor,
+        policies: NamespacePolicies,
+        reporter: Reporter,
+    ) -> None:
+        self._ports = ports
+        self._index = index
+        self._observer = observer
+        self._forecaster = forecaster
+        self._planner = planner
+        self._executor = executor
+        self._policies = policies
+        self._reporter = reporter
+
+    async def reconcile(self, key: Key, state: StorefrontState) -> None:
+        """Level-triggered: everything is computed anew from the specs, the ledger and what stands there."""
+        now = self._ports.clock()
+        self._planner.load(key, state)
+        record = self._index.storefronts.get(key)
+        storefront = record.value if record else None
+        deleted = record is None
+        if storefront is None or _left_behind(storefront, state):
+            storefront = surviving_storefront(key, storefront, state)
+        state.storefront = storefront
+        if storefront is None:
+            await self._close(key, state, deleted=deleted)
+            return
+        state.campaigns, state.suspended = (), ()
+        if record is not None and record.value is not None:
+            self._schedule(key, state, now)
+        await self._observer.refresh_targets(key, storefront, state)
+        await self._executor.notice_foreign_edits(key, state, now)
+        active = self._is_active(storefront, state, now)
+        if active and not deleted:
+            self._observer.sample_in_background(key, storefront, state, now)
+            await self._observer.refresh_lead_times(key, storefront, state, now)
+        self._forecaster.refresh(storefront, state, self._planner.approvals(key), now, active=active)
+        policy = await self._policies.of(key.namespace)
+        await self._planner.refresh(storefront, state, policy, now)
+        await self._act(key, storefront, state, policy, now)
+        if deleted and not state.ledger:
+            await self._planner.drop_plan(key)
+        state.next_due = self._next_due(storefront, state, now, active=active)
+
+    async def _act(
+        self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime
+    ) -> None:
+        decisions = decide(self._due_input(key, storefront, state, policy, now))
+        unreadable = [found for found in state.snapshots.values() if isinstance(found, Hold)]
+        subjects = {hold.subject for hold in unreadable}
+        holds = [d for d in decisions if isinstance(d, Hold) and d.subject not in subjects] + unreadable
+        floors = tuple(d for d in decisions if isinstance(d, FloorDecision) and d.tier not in subjects)
+        await self._executor.keep(key, state, {hold.subject for hold in holds if hold.reason is Reason.KEPT})
+        if floors:
+            with self._reporter.while_floors_wait():
+                holds += await self._executor.carry_out(key, storefront, state, floors, now)
+            await self._observer.refresh_targets(key, storefront, state)
+        await self._executor.prepare(key, storefront, state, now)
+        if state.plan and state.campaigns:
+            holds += [*state.plan.risks, *state.plan.holds]
+        state.holds = _distinct(tuple(holds))
+        for hold in state.holds:
+            metrics.HOLDS.labels(hold.reason).inc()
+
+    def _due_input(
+        self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime
+    ) -> DueInput:
+        settings = self._ports.settings
+        wished = released_tiers(self._index.campaigns_of(key), state)
+        return DueInput(
+            now=now,
+            storefront=_with_manual_release(storefront, wished),
+            plan=state.plan,
+            campaigns=(*state.campaigns, *state.suspended),
+            tiers=state.tiers,
+            live=tuple(state.live),
+            policy=policy,
+            ledger=state.ledger,
+            metric_max_age_seconds=settings.metric_max_age_seconds,
+            evidence_samples=settings.evidence_samples,
+            expiry_grace_seconds=settings.expiry_grace_seconds,
+            approved=self._planner.approvals(key),
+        )
+
+    async def _close(self, key: Key, state: StorefrontState, *, deleted: bool) -> None:
+        """No Storefront, nothing of ours standing: nothing to do but to tidy up."""
+        state.campaigns = ()
+        state.next_due = None
+        if deleted and not state.ledger:
+            await self._planner.drop_plan(key)
+
+    def _schedule(self, key: Key, state: StorefrontState, now: datetime) -> None:
+        """The occurrences that may ask for capacity: the current or next, and those still being given back."""
+        held = {name for entry in state.ledger if not entry.kept for name in entry.campaigns}
+        found: dict[bool, list[ScheduledCampaign]] = {False: [], True: []}
+        for record in self._index.campaigns_of(key):
+            if record.value is not None:
+                found[record.value.suspend] += _windows(record.value, now, held=record.value.key.name in held)
+        state.campaigns, state.suspended = tuple(found[False]), tuple(found[True])
+
+    def _is_active(self, storefront: Storefront, state: StorefrontState, now: datetime) -> bool:
+        """Whether a window is near or open, or something of ours stands."""
+        if state.raised:
+            return True
+        lead = sum(tier.lead_time_seconds for tier in storefront.tiers)
+        ahead = NEAR / self._ports.settings.time_compression + timedelta(seconds=lead)
+        return any(
+            scheduled.occurrence.start - ahead <= now < scheduled.occurrence.end + _hold(scheduled.campaign)
+            for scheduled in state.campaigns
+        )
+
+    def _next_due(self, storefront: Storefront, state: StorefrontState, now: datetime, *, active: bool) -> datetime:
+        """When this Storefront is to be looked at again if nothing happens before."""
+        settings = self._ports.settings
+        moments = [now + (timedelta(seconds=settings.metric_interval_seconds) if active else IDLE_RECHECK)]
+        if state.forecast_hold is not None:
+            moments.append(now + timedelta(seconds=10))
+        lead = timedelta(seconds=sum(tier.lead_time_seconds for tier in storefront.tiers))
+        for scheduled in state.campaigns:
+            start, end = scheduled.occurrence.start, scheduled.occurrence.end
+            moments += [start - lead - NEAR / settings.time_compression, start, end, end + _hold(scheduled.campaign)]
+        if state.plan is not None:
+            prepare = timedelta(seconds=settings.prepare_seconds)
+            # spread: many Storefronts may be due at one instant
+            jitter = timedelta(seconds=hash(str(storefront.key)) % 1000 / 1000 * settings.prepare_seconds / 2)
+            moments += [at for step in state.plan.steps for at in (step.at - prepare + jitter, step.at)]
+        return min(moment for moment in moments if moment > now)
+
+
+def _windows(campaign: Campaign, now: datetime, *, held: bool) -> list[ScheduledCampaign]:
+    """The last occurrence while it is held, and the current or next one."""
+    last, following = latest_before(campaign.schedule, now), current_or_next(campaign.schedule, now)
+    still = last if last is not None and (held or now < last.end + _hold(campaign)) else None
+    return [ScheduledCampaign(campaign, occurrence) for occurrence in (still, following) if occurrence is not None]
+
+
+def _hold(campaign: Campaign) -> timedelta:
+    return timedelta(seconds=campaign.release.hold_for_seconds)
+
+
+def _left_behind(storefront: Storefront, state: StorefrontState) -> bool:
+    """Whether the ledger names a tier or target that the Storefront no longer has."""
+    current = {(tier.name, tier.target) for tier in storefront.tiers}
+    return any((entry.tier, entry.target) not in current for entry in state.ledger)
+
+
+def _with_manual_release(storefront: Storefront, wished: frozenset[str]) -> Storefront:
+    if not wished:
+        return storefront
+    tiers = tuple(
+        replace(tier, release=TierRelease.GRADUAL) if tier.name in wished else tier for tier in storefront.tiers
+    )
+    return replace(storefront, tiers=tiers)
+
+
+def _distinct(holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
+    return tuple({(hold.reason, hold.subject): hold for hold in holds}.values())

@@ -1,0 +1,65 @@
+"""What outlives its Storefront or its campaign: orphans, and what is released by hand."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from forerun.controllers.index import Record
+from forerun.controllers.state import StorefrontState
+from forerun.domain.campaign import Campaign, Key
+from forerun.domain.storefront import Role, Storefront, Tier, TierRelease
+
+RELEASE_ANNOTATION = "forerun.dev/release"
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def surviving_storefront(key: Key, storefront: Storefront | None, state: StorefrontState) -> Storefront | None:
+    """The Storefront to give back with, where the real one is gone or has lost tiers; None where nothing stands.
+
+    Deleting a Storefront, or a tier of it, is its owner's word: what stood there is given
+    back in steps at once, with no demand metric to wait for, so the entries expire now.
+    """
+    known = {(tier.name, tier.target) for tier in storefront.tiers} if storefront else set()
+    orphans = [entry for entry in state.ledger if (entry.tier, entry.target) not in known]
+    if not orphans:
+        return storefront
+    state.ledger = tuple(replace(entry, expires=LONG_AGO) if entry in orphans else entry for entry in state.ledger)
+    tiers = tuple(
+        Tier(
+            name=entry.tier,
+            role=Role.CUSTOM,
+            target=entry.target,
+            capacity_per_replica_rps=None,
+            max_replicas=max(entry.peak, 1),
+            release=TierRelease.GRADUAL,
+        )
+        for entry in orphans
+    )
+    if storefront is None:
+        return Storefront(key, uid="", generation=0, metrics_source="", query="", unit="requests", tiers=tiers)
+    names = {tier.name for tier in tiers}
+    return replace(storefront, tiers=(*(tier for tier in storefront.tiers if tier.name not in names), *tiers))
+
+
+def released_tiers(campaigns: Iterable[Record[Campaign]], state: StorefrontState) -> frozenset[str]:
+    """Tiers that somebody gives back by hand: annotation `TIER[,TIER]@TIME` (or `*@TIME`) on a Campaign.
+
+    Only raises from before TIME are meant, so that the annotation may stay where it is.
+    """
+    released: set[str] = set()
+    for record in campaigns:
+        text = (record.raw["metadata"].get("annotations") or {}).get(RELEASE_ANNOTATION, "")
+        names, _, since = text.partition("@")
+        try:
+            asked_at = datetime.fromisoformat(since)
+        except ValueError:
+            continue
+        if asked_at.tzinfo is None:
+            continue
+        wanted = {name.strip() for name in names.split(",")}
+        released |= {
+            entry.tier
+            for entry in state.ledger
+            if entry.raised_at <= asked_at and ("*" in wanted or entry.tier in wanted)
+        }
+    return frozenset(released)

@@ -1,0 +1,77 @@
+"""The forecast port: quantiles on a time grid, never one number."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from forerun.domain.campaign import CampaignType, Expected, Occurrence, Overlap
+from forerun.domain.observation import DemandSeries
+
+LEVELS: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999)
+
+
+@dataclass(frozen=True, slots=True)
+class EventWindow:
+    """One occurrence as the forecast sees it. Past ones are masked in the baseline and learnt from."""
+
+    campaign: str  # "namespace/name"
+    type: CampaignType
+    occurrence: Occurrence
+    expected: Expected
+    overlap: Overlap = Overlap.SUM
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRequest:
+    """Everything the forecast may see at `now`: nothing measured after it.
+
+    `history` is coarse and long (weeks); `recent` is fine and short (the last hours, up
+    to `now`); either is None where unknown. `upcoming` holds current and next windows.
+    """
+
+    storefront: str
+    now: datetime
+    history: DemandSeries | None
+    recent: DemandSeries | None
+    upcoming: tuple[EventWindow, ...]
+    past: tuple[EventWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Quantiles of the Storefront's total demand over one stretch of time.
+
+    `quantiles[i][j]` is the demand in requests/s at level `LEVELS[j]` over
+    `[start + i*step, start + (i+1)*step)`; non-negative, finite, non-decreasing in j.
+    """
+
+    start: datetime
+    step_seconds: float
+    quantiles: tuple[tuple[float, ...], ...]
+
+    @property
+    def end(self) -> datetime:
+        return self.start + timedelta(seconds=self.step_seconds * len(self.quantiles))
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """Peak of the total demand inside one campaign's window."""
+
+    campaign: str
+    occurrence: Occurrence
+    p50_rps: float
+    p90_rps: float
+    p99_rps: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`segments` are disjoint, ascending, and cover every upcoming window; `basis` says what it rests on."""
+
+    storefront: str
+    made_at: datetime
+    segments: tuple[Segment, ...]
+    peaks: tuple[Peak, ...]
+    basis: str  # "history+declared", "declared", "history+prior", "live", ...

@@ -1,0 +1,79 @@
+"""A Storefront: where demand is measured, and the tiers that serve it, with their targets."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from forerun.domain.campaign import Key
+
+
+class Role(StrEnum):
+    DATABASE = "Database"
+    CACHE = "Cache"
+    RECOMMENDER = "Recommender"
+    WEB = "Web"
+    INGRESS = "Ingress"
+    CUSTOM = "Custom"
+
+
+class TierRelease(StrEnum):
+    """Gradual gives back in steps; Never keeps the raise until somebody releases it by hand."""
+
+    GRADUAL = "Gradual"
+    NEVER = "Never"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TargetRef:
+    api_version: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    resource: str  # "nvidia.com/gpu"
+    per_replica: int
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    name: str
+    role: Role
+    target: TargetRef
+    capacity_per_replica_rps: float | None  # calls/s one Ready replica serves; None: to be learnt
+    max_replicas: int
+    min_replicas: int | None = None
+    demand_per_request: float = 1.0  # this tier's calls per door request
+    query: str | None = None  # the tier's own demand
+    lead_time_seconds: float = 300.0  # until measured
+    depends_on: tuple[str, ...] = ()
+    release: TierRelease = TierRelease.GRADUAL
+    accelerator: Accelerator | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Storefront:
+    """`tiers` stand in dependency order: every tier after all that it depends on."""
+
+    key: Key
+    uid: str
+    generation: int
+    metrics_source: str
+    query: str
+    unit: str
+    tiers: tuple[Tier, ...]
+
+    def tier(self, name: str) -> Tier:
+        """The tier called `name`; KeyError where there is none."""
+        for tier in self.tiers:
+            if tier.name == name:
+                return tier
+        raise KeyError(name)
+
+    def consumers(self, name: str) -> tuple[Tier, ...]:
+        """The tiers that depend on `name` directly."""
+        return tuple(tier for tier in self.tiers if name in tier.depends_on)

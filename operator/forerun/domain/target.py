@@ -1,0 +1,40 @@
+"""What an actuator reads of a target and what a write of it led to."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from forerun.domain.ledger import Bounds, Owner
+from forerun.domain.reason import Hold
+from forerun.domain.storefront import TargetRef
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSnapshot:
+    """A fresh (quorum) read of a target and of the object that owns its floor."""
+
+    target: TargetRef
+    target_uid: str
+    replicas: int | None  # spec.replicas as it stands
+    ready: int | None  # status.readyReplicas; None: unknown
+    owner: Owner
+    owner_ref: TargetRef
+    owner_uid: str
+    owner_resource_version: str
+    bounds: Bounds
+    annotation: str | None  # our break-glass mirror, as it stands there
+    wants_less: bool | None = None  # the HPA's metric asks for less than its minReplicas
+    desired: int | None = None  # the HPA's desiredReplicas, else spec.replicas
+    raw_owner: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A write that the API server accepted."""
+
+    tier: str
+    before: Bounds
+    after: Bounds
+    resource_version: str
+
+
+Outcome = Written | Hold

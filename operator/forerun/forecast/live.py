@@ -1,0 +1,95 @@
+"""What has been seen since the start corrects what was believed: amplitude in closed form, the rest by weights.
+
+Each path keeps its delay, shape and level. Given those, the belief about `m = log(1 + A)` is updated by
+Gauss-Newton on the model `demand = usual * (1 + (exp(m) - 1) * k)` (Laplace's approximation of the posterior),
+so a tenfold spike is followed even where no path was drawn near it. Paths are then weighed by how well they fit
+(Laplace evidence). Rao-Blackwellisation in the sense of Doucet et al. 2000; the noise is relative to the larger
+of what is seen and what is expected, which bounds the pull of any one outlier.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_STEPS = 8  # Gauss-Newton; each moves m by at most one
+_MISFIT_LOG_SD = 0.15  # kernels are never quite right; judgement
+_MOST_BINS = 8.0  # successive bins err together: so many count as independent, at most
+_DOUBT = 4.0  # degrees of freedom of the prior's tail, once data contradict it
+_LEAST_SAMPLE = 0.125  # of the paths: an effective sample size below it is mended by tempering
+LOWEST, HIGHEST = -4.0, 40.0  # of m; the square of exp(40) still fits a float32
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """`mean`, `sd` of m and the path's log-weight, each [units, paths]."""
+
+    mean: Tensor
+    sd: Tensor
+    log_weight: Tensor
+
+
+def bin_weights(ages: Tensor, memory: Tensor) -> Tensor:
+    """Weight of bins by age, [units, bins]; it fades with the time constant `memory` [units, 1], to a tenth.
+
+    Scaled so that they sum to the number of independent bins, `_MOST_BINS` at most. Negative ages are padding.
+    """
+    weight = torch.exp(-ages.clamp_min(0.0) / memory).clamp_min(0.1) * (ages >= 0.0)
+    total = weight.sum(dim=1, keepdim=True)
+    return weight * (_MOST_BINS / total.clamp_min(_MOST_BINS))
+
+
+def posterior(
+    kernel: Tensor, uplift: Tensor, ratio: Tensor, weight: Tensor, prior_mean: Tensor, prior_sd: Tensor, noise: Tensor
+) -> Posterior:
+    """Update m for every path.
+
+    `kernel` and `uplift` (seen / usual - 1, less what other campaigns explain) are [units, bins, paths], as is
+    `ratio` = seen / usual; `weight` is [units, bins]; `prior_mean`, `prior_sd` are [units, paths]; `noise`
+    (log-sd) is [units].
+    """
+    centre, spread = prior_mean, prior_sd
+    error = (noise[:, None, None].square() + _MISFIT_LOG_SD**2).sqrt()
+    m = centre.clone()
+    precision = spread**-2
+    for _ in range(_STEPS):
+        growth = torch.exp(m)[:, None, :]
+        expected = (growth - 1.0) * kernel
+        scale = error * torch.maximum(1.0 + expected, ratio).clamp_min(0.1)
+        slope = growth * kernel
+        pull = weight[:, :, None] / scale.square()
+        doubt = _DOUBT / (_DOUBT + ((m - centre) / spread).square())  # 1 at the centre: a Student tail
+        precision = (pull * slope.square()).sum(dim=1) + doubt * spread**-2
+        gradient = (pull * slope * (uplift - expected)).sum(dim=1) - doubt * (m - centre) * spread**-2
+        m = (m + (gradient / precision).clamp(-1.0, 1.0)).clamp(LOWEST, HIGHEST)
+    expected = (torch.exp(m)[:, None, :] - 1.0) * kernel
+    scale = error * torch.maximum(1.0 + expected, ratio).clamp_min(0.1)
+    fit = (weight[:, :, None] * ((uplift - expected) / scale).square()).sum(dim=1)
+    distance = ((m - centre) / spread).square() / _DOUBT
+    evidence = -0.5 * fit - 0.5 * _DOUBT * torch.log1p(distance) - 0.5 * torch.log(precision * spread.square())
+    return Posterior(m, precision.rsqrt(), torch.nan_to_num(evidence, nan=-1e9, neginf=-1e9))
+
+
+def effective_sample(log_weight: Tensor) -> Tensor:
+    """Effective sample size (Kish 1965) of log-weights [units, paths]; [units]."""
+    share = torch.softmax(log_weight, dim=1)
+    return 1.0 / share.square().sum(dim=1)
+
+
+def tempered(log_weight: Tensor) -> Tensor:
+    """Flatten the weights of a unit until an eighth of its paths still speak."""
+    least = _LEAST_SAMPLE * log_weight.shape[1]
+    for _ in range(40):
+        poor = effective_sample(log_weight) < least
+        if not bool(poor.any()):
+            break
+        log_weight = torch.where(poor[:, None], 0.8 * log_weight, log_weight)
+    return log_weight
+
+
+def resampled(log_weight: Tensor) -> Tensor:
+    """Indices of paths, [units, paths]: systematic resampling (Kitagawa 1996) with the middle as its one draw."""
+    share = torch.softmax(log_weight.double(), dim=1).cumsum(dim=1)
+    paths = log_weight.shape[1]
+    marks = ((torch.arange(paths, dtype=torch.float64) + 0.5) / paths).expand(share.shape[0], -1).contiguous()
+    return torch.searchsorted(share.contiguous(), marks).clamp_max(paths - 1)

@@ -1,0 +1,171 @@
+"""What one request shows of its shop: the baseline, how the present compares with it, and what a window has seen."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import log
+
+import numpy as np
+import numpy.typing as npt
+
+from forerun.domain.forecast import EventWindow, ForecastRequest
+from forerun.domain.observation import DemandSeries
+from forerun.forecast.baseline import Array, Baseline, clean, fit_baseline, outside
+from forerun.forecast.grid import tail_end
+from forerun.forecast.units import Seen
+
+_COMPARED_SECONDS = 7200.0  # so much of the recent past is compared with the baseline
+_INDEPENDENT_SECONDS = 600.0  # samples closer together than this err together
+_SHIFT_MEMORY_SECONDS = 6 * 3600.0  # a deviation of the level fades with this time constant; judgement
+_LARGEST_SHIFT = log(4.0)
+_MOST_BINS = 48  # of what was seen inside a window
+_LIVE_MEMORY = 0.2  # of the window: older bins count less, so that a late turn is noticed
+_CACHED_FITS = 1024
+
+_fits: OrderedDict[tuple[object, ...], tuple[DemandSeries, Baseline | None]] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """`now` in epoch seconds; `shift` is the log of present over usual demand, measured at `shift_at`.
+
+    `shift_weight` in [0, 1) says how well it is known. `measured` is the finest series, for live windows.
+    """
+
+    now: float
+    time_compression: float
+    baseline: Baseline
+    basis: str
+    measured: DemandSeries | None
+    shift: float = 0.0
+    shift_at: float = 0.0
+    shift_weight: float = 0.0
+
+    def usual(self, times: Array) -> Array:
+        """The baseline at epoch seconds, with the present deviation fading away from when it was measured."""
+        plain = self.baseline.at(times)
+        if not self.shift_weight:
+            return plain
+        floor = self.baseline.floor_rps
+        return np.maximum((plain + floor) * np.exp(self.shift * self._remaining(times)) - floor, 0.0)
+
+    def level_log_sd(self, times: Array) -> float:
+        """Spread of the level over `times`; less where the present level was just measured."""
+        known = self.shift_weight * float(self._remaining(times[:1])[0]) ** 2
+        return self.baseline.spread_at(times) * float(np.sqrt(1.0 - known))
+
+    def _remaining(self, times: Array) -> Array:
+        memory = _SHIFT_MEMORY_SECONDS / self.time_compression
+        return np.asarray(np.exp(-np.maximum(times - self.shift_at, 0.0) / memory))
+
+
+def masks(windows: Sequence[EventWindow], time_compression: float) -> tuple[tuple[float, float], ...]:
+    """Stretches, in epoch seconds, that are not usual demand: the windows with their tails."""
+    return tuple(sorted((w.occurrence.start.timestamp(), tail_end(w, time_compression).timestamp()) for w in windows))
+
+
+def observe(request: ForecastRequest, time_compression: float) -> Shop | None:
+    """The shop at `request.now`; None where neither history nor recent holds one usable value."""
+    now = request.now.timestamp()
+    begun = [window for window in request.upcoming if window.occurrence.start <= request.now]
+    masked = masks([*request.past, *begun], time_compression)
+    day_seconds = 86400.0 / time_compression
+    measured = request.recent or request.history
+    for basis, series in (("history", request.history), ("recent", request.recent)):
+        fitted = series and _fitted(series, masked, now, day_seconds)
+        if fitted:
+            shop = Shop(now, time_compression, fitted, basis, measured)
+            return _compared(shop, request.recent, masked) if basis == "history" and request.recent else shop
+    return None
+
+
+def _fitted(
+    series: DemandSeries, masked: tuple[tuple[float, float], ...], now: float, day_seconds: float
+) -> Baseline | None:
+    """`fit_baseline`, remembered: the history stays the same from one refresh to the next.
+
+    Keyed by identity: hashing thousands of numbers costs as much as fitting. The series is kept with the result, so
+    its identity cannot be taken over by another.
+    """
+    end = series.start.timestamp() + len(series.values) * series.step_seconds
+    key = (id(series), masked, min(now, end), day_seconds)
+    if key in _fits:
+        _fits.move_to_end(key)
+        return _fits[key][1]
+    fitted = fit_baseline(series, masked, now, day_seconds)
+    _fits[key] = (series, fitted)
+    while len(_fits) > _CACHED_FITS:
+        _fits.popitem(last=False)
+    return fitted
+
+
+def _compared(shop: Shop, recent: DemandSeries, masked: Sequence[tuple[float, float]]) -> Shop:
+    """The last two hours of ordinary demand against the baseline: a bounded shift, shrunk where samples are few."""
+    times, values = clean(recent, shop.now)
+    kept = outside(times, masked)
+    times, values = times[kept], values[kept]
+    if not times.size:
+        return shop
+    last = float(times[-1])
+    near = times >= last - _COMPARED_SECONDS / shop.time_compression
+    floor = shop.baseline.floor_rps
+    ratios = np.log((values[near] + floor) / (shop.baseline.at(times[near]) + floor))
+    independent = near.sum() * recent.step_seconds * shop.time_compression / _INDEPENDENT_SECONDS
+    weight = independent / (independent + 1.0)
+    shift = float(np.clip(np.median(ratios), -_LARGEST_SHIFT, _LARGEST_SHIFT)) * weight
+    return Shop(shop.now, shop.time_compression, shop.baseline, shop.basis, shop.measured, shift, last, weight)
+
+
+def seen_since(shop: Shop, start: float, origin: float, window: float) -> Seen | None:
+    """Demand since `start`, binned, in real-world seconds from `origin`; None where nothing was measured since.
+
+    `start`, `origin` are epoch seconds; `window` is the longest live window's length in real-world seconds.
+    """
+    if shop.measured is None:
+        return None
+    times, values = clean(shop.measured, shop.now)
+    inside = times >= start
+    if not inside.any():
+        return None
+    times, values = _binned(times[inside], values[inside])
+    scale = shop.time_compression
+    return Seen((times - origin) * scale, values, shop.usual(times), (shop.now - origin) * scale, _LIVE_MEMORY * window)
+
+
+def seen_in_past(shop: Shop, history: DemandSeries, window: EventWindow) -> Seen | None:
+    """A past occurrence as it was, with its tail; None where history covers less than half of the window."""
+    start, end = window.occurrence.start.timestamp(), window.occurrence.end.timestamp()
+    times, values = clean(history, shop.now)
+    expected = max(1.0, (end - start) / history.step_seconds)
+    low, middle, high = np.searchsorted(times, [start, end, tail_end(window, shop.time_compression).timestamp()])
+    if middle - low < 0.5 * expected:
+        return None
+    scale = shop.time_compression
+    seen, demand = _binned(times[low:high], values[low:high])
+    return Seen((seen - start) * scale, demand, shop.baseline.at(seen), (end - start) * scale)
+
+
+def _binned(times: Array, values: Array) -> tuple[Array, Array]:
+    """Medians of at most `_MOST_BINS` bins of equally many samples."""
+    if times.size <= _MOST_BINS:
+        return times, values
+    parts: list[npt.NDArray[np.int64]] = np.array_split(np.arange(times.size), _MOST_BINS)
+    return (
+        np.array([times[part].mean() for part in parts]),
+        np.array([np.median(values[part]) for part in parts]),
+    )
+
+
+def cell_edges(start: datetime, step_seconds: float, cells: int) -> tuple[Array, Array]:
+    """Epoch seconds of the cells' lower and upper edges."""
+    low: Array = start.timestamp() + np.arange(cells, dtype=np.float64) * step_seconds
+    return low, low + step_seconds
+
+
+def highest_usual(shop: Shop, low: Array, high: Array) -> Array:
+    """The baseline in each cell: at its middle, or where cells are wider than the baseline's bins, its highest."""
+    width = float(high[0] - low[0])
+    points = 1 if width <= shop.baseline.day_seconds / shop.baseline.profile.shape[1] else 4
+    shares = (np.arange(points) + 0.5) / points
+    return np.asarray(np.max([shop.usual(low + share * (high - low)) for share in shares], axis=0))

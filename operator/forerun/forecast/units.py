@@ -1,0 +1,71 @@
+"""What is computed at once: one grid segment of one request, as plain arrays in real-world seconds.
+
+A rehearsal runs `time_compression` times faster; everything here is already multiplied back, so that kernels
+and priors speak of real seconds.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+
+from forerun.domain.campaign import CampaignType, Overlap
+from forerun.forecast.evidence import Belief
+from forerun.forecast.priors import PRIORS, Prior
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One campaign in one unit. Times count from the unit's origin; `seed` is the campaign's own.
+
+    `absolute` is the share of the belief that rests on a declared peak, see `evidence.peak_share`.
+    """
+
+    type: CampaignType
+    start: float
+    window: float  # length
+    belief: Belief  # of log(1 + A)
+    overlap: Overlap
+    priority: int
+    seed: int
+    absolute: float = 0.0
+
+    @property
+    def prior(self) -> Prior:
+        return PRIORS[self.type]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Demand measured since the first start, in bins: `times` are their middles, `usual` the baseline there.
+
+    A bin's weight fades with the time constant `memory` before `now`.
+    """
+
+    times: Array
+    demand: Array
+    usual: Array
+    now: float
+    memory: float = inf
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`low`, `high` are the cells' edges, `usual` the baseline in each cell; all of length [cells].
+
+    `residual` is the table of log-residuals of one cell; `level_log_sd` holds for the whole path. `terms` stand
+    in ascending priority, so that a later exclusive one replaces an earlier.
+    """
+
+    low: Array
+    high: Array
+    usual: Array
+    floor_rps: float
+    level_log_sd: float
+    residual: Array
+    residual_log_sd: float
+    terms: tuple[Term, ...]
+    seen: Seen | None

@@ -1,0 +1,26 @@
+"""One JSON line for each write of ours: who asked, what, before, after, why."""
+
+import structlog
+
+from forerun.domain.ledger import Bounds
+from forerun.domain.target import Written
+
+_log = structlog.get_logger("forerun.audit")
+
+
+def record_write(storefront: str, written: Written, why: str, campaigns: tuple[str, ...], epoch: int) -> None:
+    """Append one audit line; names of objects only, never their contents."""
+    _log.info(
+        "floor written",
+        storefront=storefront,
+        tier=written.tier,
+        before=_shown(written.before),
+        after=_shown(written.after),
+        why=why,
+        asked_by=list(campaigns),
+        epoch=epoch,
+    )
+
+
+def _shown(bounds: Bounds) -> dict[str, int | None]:
+    return {"min": bounds.minimum, "max": bounds.maximum}

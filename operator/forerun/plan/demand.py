@@ -1,0 +1,93 @@
+"""The demand that a stretch has to be ready for: the records of the forecast's quantile, few and rising."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from forerun.domain.campaign import ScheduledCampaign
+from forerun.domain.forecast import Forecast, Segment
+from forerun.domain.reason import Hold, Reason
+from forerun.plan.service_level import level_of, quantile_at
+from forerun.plan.windows import Stretch, window_of
+
+
+class Record(NamedTuple):
+    """From `at` on (whole seconds, within the stretch) the shop has to be ready for `door_rps`."""
+
+    at: int
+    door_rps: float
+    campaigns: tuple[str, ...]  # whose windows have begun by then
+
+
+def rising_demand(
+    forecast: Forecast, stretch: Stretch, default_level: float, merge_seconds: float
+) -> tuple[Record, ...] | Hold:
+    """Each time the demand exceeds all before it in the stretch; records within `merge_seconds` of the first are one.
+
+    A merged record has the time of its first and the demand of its last: earlier and fewer, never later or less.
+    A stretch that the forecast does not touch, or a quantile that is not a number, is a Hold (`DEMAND_UNKNOWN`).
+    """
+    records: list[tuple[int, float]] = []
+    covered, highest = False, -1.0
+    for segment in forecast.segments:
+        for at, demand in _cells(segment, stretch, default_level):
+            covered = True
+            if not 0 <= demand < math.inf:
+                return _unknown(stretch, "the forecast is not a number")
+            if demand > highest:
+                highest = demand
+                records.append((at, demand))
+    if not covered:
+        return _unknown(stretch, "the forecast does not reach the window")
+    return _merged(records, stretch, merge_seconds)
+
+
+def _unknown(stretch: Stretch, why: str) -> Hold:
+    return Hold(Reason.DEMAND_UNKNOWN, stretch.names[0], detail=f"{why}; floors are held as they were planned")
+
+
+def _cells(segment: Segment, stretch: Stretch, default_level: float) -> list[tuple[int, float]]:
+    """(time, demand at the level asked for) of the rows of `segment` that lie in the stretch."""
+    origin, step = segment.start.timestamp(), segment.step_seconds
+    if not 0 < step < math.inf:
+        return []
+    first = min(len(segment.quantiles), max(0, math.floor((stretch.start - origin) / step)))
+    last = min(len(segment.quantiles), max(0, math.ceil((stretch.hold_until - origin) / step)))
+    if first >= last:
+        return []
+    spans = _levels(stretch.campaigns, default_level)
+    cells = []
+    for i in range(first, last):
+        begin = origin + i * step
+        row = segment.quantiles[i]
+        level = spans[0][2] if len(spans) == 1 else _level_in(spans, begin, begin + step)
+        cells.append((max(stretch.start, math.floor(begin)), quantile_at(row, level)))
+    return cells
+
+
+def _levels(campaigns: Sequence[ScheduledCampaign], default_level: float) -> list[tuple[float, float, float]]:
+    """(start, hold_until, level) of each campaign; one that holds for ever where all ask for the same."""
+    spans = [
+        (sc.occurrence.start.timestamp(), window_of(sc).hold_until.timestamp(), level_of((sc,), default_level))
+        for sc in campaigns
+    ]
+    return spans[:1] if len({level for _, _, level in spans}) == 1 else spans
+
+
+def _level_in(spans: Sequence[tuple[float, float, float]], begin: float, end: float) -> float:
+    """The highest level of the campaigns that are open at some time in `[begin, end)`."""
+    return max((level for start, until, level in spans if start < end and begin < until), default=spans[0][2])
+
+
+def _merged(records: Sequence[tuple[int, float]], stretch: Stretch, merge_seconds: float) -> tuple[Record, ...]:
+    groups: list[tuple[int, int, float]] = []  # first, last, demand
+    for at, demand in records:
+        if groups and at <= groups[-1][0] + merge_seconds:
+            groups[-1] = (groups[-1][0], at, demand)
+        else:
+            groups.append((at, at, demand))
+    starts = [(sc.occurrence.start.timestamp(), sc.campaign.key.name) for sc in stretch.campaigns]
+    return tuple(
+        Record(first, demand, tuple(dict.fromkeys(name for start, name in starts if start < last + 1)))
+        for first, last, demand in groups
+    )

@@ -1,0 +1,149 @@
+"""Where a campaign stands in its life, and whether its capacity is there: the go/no-go gate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from forerun.domain.campaign import Campaign, Occurrence, Phase, ScheduledCampaign
+from forerun.domain.capacity import CapacityPlan, Step, TierState
+from forerun.domain.ledger import LedgerEntry
+from forerun.domain.storefront import Storefront, TierRelease
+from forerun.plan.executable import is_executable
+from forerun.plan.order import lead_seconds
+from forerun.plan.steadiness import GIVEN_BACK
+from forerun.plan.windows import window_of
+
+
+@dataclass(frozen=True, slots=True)
+class TierReadiness:
+    tier: str
+    floor: int | None  # that stands there; None: unknown
+    required: int | None  # Ready replicas that the start requires; None: unknown
+    ready: int | None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.required is not None and self.ready is not None and self.ready >= self.required
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityReadiness:
+    """Ready where every tier has as many Ready replicas as the start requires; unknown is not ready."""
+
+    ready: bool
+    tiers: tuple[TierReadiness, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseInput:
+    """What the phase of one campaign follows from. `occurrence` None: no window is open, held or to come."""
+
+    now: datetime
+    campaign: Campaign
+    occurrence: Occurrence | None
+    storefront: Storefront | None
+    plan: CapacityPlan | None
+    tiers: tuple[TierState, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+    approved: frozenset[tuple[str, int]] = frozenset()
+    accepted: bool = True
+
+
+def phase_of(given: PhaseInput) -> Phase:
+    """The phase at `now`: level-triggered, so it does not depend on what it was before."""
+    if not given.accepted:
+        return Phase.REJECTED
+    if given.campaign.suspend:
+        return Phase.SUSPENDED
+    if given.occurrence is None or given.now >= given.occurrence.end:
+        return Phase.RELEASING if _is_releasing(given) else Phase.COMPLETED
+    if given.now >= given.occurrence.start:
+        return Phase.LIVE
+    return _phase_before(given, given.occurrence)
+
+
+def _phase_before(given: PhaseInput, occurrence: Occurrence) -> Phase:
+    """Scheduled, Warming or Armed; Releasing while an earlier occurrence is still being given back."""
+    raises = [step for step in _asked(given.plan, given.campaign) if step.at < occurrence.end]
+    begun = any(step.at <= given.now for step in raises)
+    if not begun and _has_surplus(given):
+        return Phase.RELEASING
+    if not is_executable(given.campaign, given.approved):
+        return Phase.SCHEDULED
+    if begun or not raises:
+        if capacity_ready(given).ready:
+            return Phase.ARMED
+        return Phase.WARMING if begun else Phase.SCHEDULED
+    return Phase.SCHEDULED
+
+
+def _is_releasing(given: PhaseInput) -> bool:
+    """The end is over, and it is held or a surplus still stands that is to be given back."""
+    if not is_executable(given.campaign, given.approved) or given.occurrence is None:
+        return _has_surplus(given)
+    held = given.now < window_of(ScheduledCampaign(given.campaign, given.occurrence)).hold_until
+    return _has_surplus(given) or (held and bool(_entries(given)))
+
+
+def _has_surplus(given: PhaseInput) -> bool:
+    """Whether a floor of this campaign's stands above its baseline, other than what is kept on purpose."""
+    floors = {state.tier: state for state in given.tiers}
+    return any(
+        entry.tier not in floors or floors[entry.tier].floor > floors[entry.tier].baseline for entry in _entries(given)
+    )
+
+
+def _entries(given: PhaseInput) -> list[LedgerEntry]:
+    never = {
+        tier.name for tier in (given.storefront.tiers if given.storefront else ()) if tier.release is TierRelease.NEVER
+    }
+    name = given.campaign.key.name
+    return [e for e in given.ledger if name in e.campaigns and not e.kept and e.tier not in never]
+
+
+def capacity_ready(given: PhaseInput) -> CapacityReadiness:
+    """What each tier has against what the start of the occurrence requires."""
+    if given.storefront is None or given.occurrence is None:
+        return CapacityReadiness(ready=False, tiers=())
+    states = {state.tier: state for state in given.tiers}
+    planned = _is_planned(given)
+    held = {hold.subject for hold in given.plan.holds} if given.plan else set()
+    held_whole = bool(held & {given.storefront.key.name, given.campaign.key.name})
+    tiers = []
+    for tier in given.storefront.tiers:
+        state = states.get(tier.name)
+        required = None
+        if planned and state is not None and not held_whole and tier.name not in held:
+            lead = lead_seconds(state, tier.lead_time_seconds)
+            required = required_at_start(given.plan, tier.name, given.occurrence, state.baseline, lead)
+        tiers.append(TierReadiness(tier.name, state.floor if state else None, required, state.ready if state else None))
+    return CapacityReadiness(ready=all(tier.is_ready for tier in tiers), tiers=tuple(tiers))
+
+
+def _is_planned(given: PhaseInput) -> bool:
+    """Whether the plan was made from this campaign as it stands, and is carried out."""
+    key = (given.campaign.key.name, given.campaign.generation)
+    planned = given.plan is not None and key in given.plan.generations
+    return planned and is_executable(given.campaign, given.approved)
+
+
+def required_at_start(
+    plan: CapacityPlan | None, tier: str, occurrence: Occurrence, baseline: int, lead_seconds: float
+) -> int:
+    """Replicas of `tier` that have to be Ready when the occurrence starts.
+
+    The last raise of the plan that can be Ready by then: one that begins less than a lead before the start is for
+    demand that comes later. Where none begins so early, the first one counts: it is late, not needless.
+    """
+    raises = [step for step in (plan.steps if plan else ()) if step.tier == tier and step.at <= occurrence.start]
+    early = [step for step in raises if step.at <= occurrence.start - timedelta(seconds=lead_seconds)]
+    step = early[-1] if early else None
+    if step is None or step.reason in GIVEN_BACK:
+        later = [step for step in raises if step not in early and step.reason not in GIVEN_BACK]
+        step = later[0] if later else None
+    return max(baseline, step.floor) if step else baseline
+
+
+def _asked(plan: CapacityPlan | None, campaign: Campaign) -> Sequence[Step]:
+    name = campaign.key.name
+    return [s for s in (plan.steps if plan else ()) if name in s.campaigns and s.reason not in GIVEN_BACK]

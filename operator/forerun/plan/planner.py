@@ -1,0 +1,143 @@
+"""The plan: which floor each tier has, from when on, and why."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from forerun.domain.campaign import Mode, ScheduledCampaign
+from forerun.domain.capacity import CapacityPlan, Cost, Step, TierState
+from forerun.domain.forecast import Forecast
+from forerun.domain.reason import Hold, Reason
+from forerun.plan.cost import cost_of
+from forerun.plan.envelope import MOST_STEPS, envelope, short_enough
+from forerun.plan.executable import is_executable
+from forerun.plan.inputs import PlanInput
+from forerun.plan.lateness import late_tiers
+from forerun.plan.order import order_of
+from forerun.plan.staircase import Ground, Staircase, staircase
+from forerun.plan.windows import freezes, moment_of, second_after, second_of, stretches
+
+_COARSER = (1, 2, 4, 8, 20)  # until the plan is short enough: raises merged so many times longer
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafted:
+    """The plan of one set of campaigns, before it is compared with another."""
+
+    steps: tuple[Step, ...] = ()
+    horizon: int = 0
+    peak_rps: float = 0.0
+    cost: Cost = field(default_factory=Cost)
+    risks: tuple[Hold, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+
+def make_plan(given: PlanInput) -> CapacityPlan:
+    """The floors of all tiers over time that the executable campaigns need, and what the others would add.
+
+    Pure and idempotent: equal inputs a moment later give equal steps; `now` only decides what is late, and which
+    windows have begun. Steps may lie in the past; the last one of a tier is what it is owed now. Where the forecast is
+    unknown the previous plan is kept whole and the plan holds `DEMAND_UNKNOWN`.
+    """
+    executable = tuple(sc for sc in given.campaigns if is_executable(sc.campaign, given.approved))
+    shown = tuple(sc for sc in given.campaigns if not sc.campaign.suspend)
+    waiting = _not_executed(given, executable)
+    if executable and given.forecast is None:
+        return _kept(given, waiting)
+    drafted = _draft(given, executable, given.forecast)
+    proposed: tuple[Step, ...] = ()
+    if waiting or any(risk.reason is Reason.APPROVAL_REQUIRED for risk in drafted.risks):
+        forecast = given.proposed_forecast or (None if waiting else given.forecast)
+        wished = _draft(given, shown, forecast, proposal=True)
+        present = set(drafted.steps)
+        proposed = tuple(step for step in wished.steps if step not in present)
+    return CapacityPlan(
+        storefront=given.storefront.key.name,
+        generated_at=given.now,
+        horizon=moment_of(max(drafted.horizon, second_of(given.now))),
+        steps=drafted.steps,
+        proposed=proposed,
+        peak_rps=drafted.peak_rps,
+        cost=drafted.cost,
+        risks=drafted.risks,
+        holds=(*drafted.holds, *waiting),
+        generations=_generations(given),
+    )
+
+
+def _generations(given: PlanInput) -> tuple[tuple[str, int], ...]:
+    return tuple(dict.fromkeys((sc.campaign.key.name, sc.campaign.generation) for sc in given.campaigns))
+
+
+def _not_executed(given: PlanInput, executable: Sequence[ScheduledCampaign]) -> tuple[Hold, ...]:
+    """One Hold for each campaign that is planned and not carried out."""
+    holds = {}
+    for scheduled in given.campaigns:
+        if scheduled.campaign.suspend or scheduled in executable:
+            continue
+        name, mode = scheduled.campaign.key.name, scheduled.campaign.mode
+        reason = Reason.PREVIEW if mode is Mode.PREVIEW else Reason.APPROVAL_REQUIRED
+        holds[name] = Hold(reason, name)
+    return tuple(holds.values())
+
+
+def _kept(given: PlanInput, waiting: tuple[Hold, ...]) -> CapacityPlan:
+    """The previous plan, word for word, with the reason why there is no new one."""
+    name = given.storefront.key.name
+    unknown = Hold(Reason.DEMAND_UNKNOWN, name, detail="there is no forecast; floors are held as they were planned")
+    if given.previous is None:
+        return CapacityPlan(
+            name, given.now, given.now, (), risks=(unknown,), holds=(unknown, *waiting), generations=_generations(given)
+        )
+    risks = tuple(risk for risk in given.previous.risks if risk != unknown)
+    return replace(given.previous, generated_at=given.now, risks=(unknown, *risks), holds=(unknown, *waiting))
+
+
+def _draft(
+    given: PlanInput, campaigns: Sequence[ScheduledCampaign], forecast: Forecast | None, *, proposal: bool = False
+) -> _Drafted:
+    """The plan of `campaigns`, with no more steps than the API object may hold."""
+    if not campaigns or forecast is None:
+        return _Drafted()
+    states = {state.tier: _sane(state) for state in given.tiers}
+    frozen = freezes(given.policy.freeze_windows)
+    ground = Ground(given, states, order_of(given.storefront, states), forecast, frozen, proposal)
+    merged = stretches(campaigns)
+    cases: tuple[Staircase, ...] = ()
+    for coarser in _COARSER:
+        cases = tuple(staircase(replace(ground, coarser=coarser), stretch) for stretch in merged)
+        if sum(len(case.stairs) for case in cases) <= MOST_STEPS:
+            break
+    return _joined(ground, short_enough(cases))
+
+
+def _sane(state: TierState) -> TierState:
+    return state if state.baseline >= 0 else replace(state, baseline=0)
+
+
+def _joined(ground: Ground, cases: Sequence[Staircase]) -> _Drafted:
+    steps = envelope(cases, {name: state.baseline for name, state in ground.states.items()})
+    now = second_of(ground.given.now)
+    late = (late_tiers(now, case.stretch, case.raises, ground.states, ground.order) for case in cases)
+    caps = (Hold(cap.reason, cap.tier, {"want": cap.want, "fits": cap.fits}) for case in cases for cap in case.caps)
+    holds = _once(hold for case in cases for hold in case.holds)
+    seconds: dict[str, int] = {}
+    for case in cases:
+        for tier, added in case.replica_seconds.items():
+            seconds[tier] = seconds.get(tier, 0) + added
+    ends = [case.stretch.hold_until for case in cases] + [second_after(step.at) for step in steps]
+    return _Drafted(
+        steps=steps,
+        horizon=max(ends, default=0),
+        peak_rps=max((case.peak_rps for case in cases), default=0.0),
+        cost=cost_of(ground.given.storefront, seconds),
+        risks=_once((*holds, *caps, *(hold for holds_of_case in late for hold in holds_of_case))),
+        holds=holds,
+    )
+
+
+def _once(holds: Iterable[Hold]) -> tuple[Hold, ...]:
+    """One Hold per reason and subject: the nearest window's."""
+    first: dict[tuple[Reason, str], Hold] = {}
+    for hold in holds:
+        first.setdefault((hold.reason, hold.subject), hold)
+    return tuple(first.values())

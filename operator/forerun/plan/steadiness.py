@@ -1,0 +1,53 @@
+"""Hysteresis against the plan before: ahead of its start a campaign's floors never go down on a wobble."""
+
+from forerun.domain.capacity import CapacityPlan, Step
+from forerun.domain.reason import Reason
+from forerun.plan.raises import Raise, Raises, floor_at, rising
+from forerun.plan.windows import Stretch, second_of
+
+GIVEN_BACK = frozenset({Reason.RELEASING, Reason.KEPT, Reason.BASELINE, Reason.SUSPENDED, Reason.EXPIRED})
+
+_SMALL_CHANGE = 1.05  # a rise within 5 % of what is planned is not worth a new plan
+
+
+def held_raises(previous: CapacityPlan | None, stretch: Stretch, now: int) -> dict[str, Raises]:
+    """What the previous plan raised per tier for the campaigns of `stretch`, unchanged and not yet begun.
+
+    Empty once the first of them has begun (from there on, evidence decides), and without those whose generation is
+    another now: an edited, suspended or deleted campaign holds nothing.
+    """
+    if previous is None or now >= stretch.start:
+        return {}
+    generations = set(previous.generations)
+    names = {
+        sc.campaign.key.name
+        for sc in stretch.campaigns
+        if (sc.campaign.key.name, sc.campaign.generation) in generations
+    }
+    if not names:
+        return {}
+    runs: dict[str, list[Raise]] = {}
+    for step in previous.steps:
+        second = second_of(step.at)
+        if second < stretch.hold_until:
+            _follow(runs.setdefault(step.tier, []), step, second, names)
+    return {tier: rising(run, -1) for tier, run in runs.items() if run}
+
+
+def _follow(run: list[Raise], step: Step, second: int, names: set[str]) -> None:
+    """Only the last run of raises counts: what was given back before belongs to an earlier occurrence."""
+    if step.reason in GIVEN_BACK:
+        run.clear()
+    elif step.campaigns and names.issuperset(step.campaigns):
+        run.append(Raise(second, step.floor, step.campaigns))
+
+
+def steadied(fresh: Raises, held: Raises, baseline: int) -> Raises:
+    """The higher of both at each time, without rises of less than 5 % over what is held."""
+    if not held or fresh == held:
+        return fresh
+    merged = []
+    for step in sorted({*fresh, *held}, key=lambda step: step.at):
+        before, after = floor_at(held, step.at, baseline), floor_at(fresh, step.at, baseline)
+        merged.append(step._replace(floor=before if after <= before * _SMALL_CHANGE else after))
+    return rising(merged, baseline)

@@ -1,0 +1,60 @@
+"""One frozen object of settings, read once from the environment (`FORERUN_*`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the operator runs. Every field has a variable `FORERUN_<FIELD IN CAPITALS>`."""
+
+    namespace: str = "forerun-system"  # where the Lease lives
+    watch_namespaces: tuple[str, ...] = ()  # empty: all
+    identity: str = ""  # of this process in the Lease; empty: host name and process id
+    lease_name: str = "forerun"
+    lease_duration_seconds: float = 15.0
+    tick_seconds: float = 1.0
+    metric_interval_seconds: float = 5.0  # live demand, while a window is near or open
+    metric_max_age_seconds: float = 120.0  # older is stale
+    history_seconds: float = 28 * 86400.0
+    history_step_seconds: float = 300.0
+    history_refresh_seconds: float = 3600.0
+    forecast_refresh_seconds: float = 30.0  # while a window is near or open
+    evidence_samples: int = 5  # fresh samples that must agree before a floor comes down inside a window
+    expiry_grace_seconds: float = 86400.0  # after the hold, a raise is given back even without metrics
+    prepare_seconds: float = 30.0  # the ledger is committed this long before a step is due
+    api_concurrency: int = 24
+    background_writes_per_second: float = 20.0  # Events and the like
+    resync_seconds: float = 30.0
+    silent_watch_seconds: float = 75.0
+    health_port: int = 8080
+    time_compression: float = 1.0  # rehearsals: seasons and response shapes run this many times faster
+    forecast_threads: int = 1
+    log_format: str = "json"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read `FORERUN_*`; ValueError names the variable and what it must be."""
+        values: dict[str, object] = {}
+        for field in fields(cls):
+            variable = f"FORERUN_{field.name.upper()}"
+            text = environment.get(variable)
+            if text is None:
+                continue
+            values[field.name] = _parse(variable, text, field.default)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def _parse(variable: str, text: str, default: object) -> object:
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, int | float):
+        kind = type(default)
+        try:
+            number = kind(text)
+        except ValueError:
+            raise ValueError(f"{variable}: must be a number, is {text!r}") from None
+        if not 0 <= number < float("inf"):
+            raise ValueError(f"{variable}: must be finite and not negative, is {text!r}")
+        return number
+    return text

@@ -1,0 +1,123 @@
+"""Which bounds are written, whose they are, and what is given back."""
+
+import pytest
+from actuator_builders import entry, snapshot
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forerun.actuators.floors import Standing, bounds_for, given_back, standing
+from forerun.domain.ledger import Bounds, Owner
+
+HPA, SO, SCALE = Owner.HPA, Owner.SCALED_OBJECT, Owner.SCALE
+
+
+@pytest.mark.parametrize(
+    ("owner", "minimum", "maximum", "floor", "ceiling", "expected"),
+    [
+        (HPA, 2, 10, 8, 50, Bounds(8, 10)),
+        (HPA, 2, 10, 40, 50, Bounds(40, 40)),
+        (HPA, 2, 10, 80, 50, Bounds(50, 50)),
+        (HPA, 40, 40, 30, 50, Bounds(30, 40)),  # a step down leaves the maximum to the restore
+        (HPA, 60, 80, 55, 50, Bounds(55, 80)),  # a ceiling below what stands lowers nothing by itself
+        (HPA, 60, 80, 70, 50, Bounds(60, 80)),
+        (HPA, 0, 10, 5, 50, Bounds(5, 10)),
+        (SO, None, None, 40, 500, Bounds(40, None)),
+        (SO, None, None, 100, 500, Bounds(100, None)),
+        (SO, None, None, 101, 500, Bounds(101, 101)),
+        (SO, None, 5, 9, 50, Bounds(9, 9)),
+        (SCALE, 3, None, 9, 50, Bounds(9, None)),
+        (SCALE, 0, None, 1, 50, Bounds(1, None)),
+        (SCALE, 9, None, 3, 50, Bounds(3, None)),
+    ],
+)
+def test_bounds_of_a_floor(owner, minimum, maximum, floor, ceiling, expected):
+    assert bounds_for(snapshot(owner, minimum, maximum), floor, ceiling) == expected
+
+
+@given(
+    owner=st.sampled_from([HPA, SO]),
+    minimum=st.one_of(st.none(), st.integers(0, 200)),
+    extra=st.one_of(st.none(), st.integers(0, 200)),
+    floor=st.integers(0, 300),
+    ceiling=st.integers(1, 300),
+)
+def test_a_maximum_is_never_below_its_minimum_and_never_lowered(owner, minimum, extra, floor, ceiling):
+    maximum = None if extra is None else (minimum or 0) + extra
+    written = bounds_for(snapshot(owner, minimum, maximum), floor, ceiling)
+    if written.maximum is not None:
+        assert written.maximum >= written.minimum
+        assert maximum is None or written.maximum >= maximum
+    assert written.minimum <= max(floor, minimum or 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("owner", "baseline", "written", "now", "expected"),
+    [
+        # minimum only was ours
+        (HPA, Bounds(2, 50), [Bounds(20, 50)], Bounds(20, 50), Standing.OURS),
+        (HPA, Bounds(2, 50), [Bounds(20, 50)], Bounds(20, 60), Standing.OURS),  # their maximum, our minimum
+        (HPA, Bounds(2, 50), [Bounds(20, 50)], Bounds(2, 50), Standing.AT_BASELINE),
+        (HPA, Bounds(2, 50), [Bounds(20, 50)], Bounds(2, 60), Standing.AT_BASELINE),
+        (HPA, Bounds(2, 50), [Bounds(20, 50)], Bounds(5, 50), Standing.FOREIGN),
+        # both were ours
+        (HPA, Bounds(2, 10), [Bounds(20, 20)], Bounds(20, 20), Standing.OURS),
+        (HPA, Bounds(2, 10), [Bounds(20, 20)], Bounds(20, 30), Standing.FOREIGN),
+        (HPA, Bounds(2, 10), [Bounds(20, 20)], Bounds(2, 20), Standing.FOREIGN),
+        # confirmed and about to be written: either may stand
+        (HPA, Bounds(2, 10), [Bounds(8, 10), Bounds(20, 20)], Bounds(8, 10), Standing.OURS),
+        (HPA, Bounds(2, 10), [Bounds(8, 10), Bounds(20, 20)], Bounds(20, 20), Standing.OURS),
+        (HPA, Bounds(2, 10), [Bounds(8, 10), Bounds(20, 20)], Bounds(20, 10), Standing.FOREIGN),
+        # absent is what it amounts to
+        (HPA, Bounds(None, 10), [Bounds(5, 10)], Bounds(1, 10), Standing.AT_BASELINE),
+        (SO, Bounds(None, None), [Bounds(5, None)], Bounds(0, 100), Standing.AT_BASELINE),
+        (SO, Bounds(None, None), [Bounds(5, None)], Bounds(1, None), Standing.FOREIGN),
+        (SO, Bounds(None, None), [Bounds(5, None)], Bounds(5, None), Standing.OURS),
+        (SCALE, Bounds(3, None), [Bounds(9, None)], Bounds(9, None), Standing.OURS),
+        (SCALE, Bounds(3, None), [Bounds(9, None)], Bounds(3, None), Standing.AT_BASELINE),
+        (SCALE, Bounds(3, None), [Bounds(9, None)], Bounds(4, None), Standing.FOREIGN),
+        (SCALE, Bounds(0, None), [Bounds(1, None)], Bounds(1, None), Standing.OURS),
+        # a raise that changed nothing is the baseline
+        (HPA, Bounds(2, 10), [Bounds(2, 10)], Bounds(7, 10), Standing.AT_BASELINE),
+        (HPA, Bounds(2, 10), [], Bounds(7, 10), Standing.AT_BASELINE),
+    ],
+)
+def test_whose_bounds_stand(owner, baseline, written, now, expected):
+    seen = snapshot(owner, now.minimum, now.maximum)
+    assert standing(seen, entry(owner, baseline, written)) is expected
+
+
+def test_another_incarnation_is_never_ours():
+    assert standing(snapshot(minimum=20, maximum=20, uid="u2"), entry()) is Standing.REPLACED
+
+
+def test_only_fields_of_ours_are_given_back():
+    one = entry(baseline=Bounds(2, 50), written=[Bounds(20, 50)])
+    assert given_back(snapshot(minimum=20, maximum=60), one) == Bounds(2, 60)
+    both = entry(baseline=Bounds(2, 10), written=[Bounds(20, 20)])
+    assert given_back(snapshot(minimum=20, maximum=20), both) == Bounds(2, 10)
+
+
+def test_an_absent_baseline_is_given_back_as_absent():
+    one = entry(SO, Bounds(None, None), [Bounds(120, 120)])
+    assert given_back(snapshot(SO, 120, 120), one) == Bounds(None, None)
+
+
+@given(
+    baseline=st.tuples(st.integers(1, 30), st.integers(0, 30)),
+    floors=st.lists(st.integers(1, 90), min_size=1, max_size=6),
+    owner=st.sampled_from([HPA, SO]),
+)
+def test_any_series_of_floors_ends_at_the_baseline(baseline, floors, owner):
+    """Raise and lower as often as you like: what is ours is recognised, and all of it goes back."""
+    before = Bounds(baseline[0], baseline[0] + baseline[1])
+    bounds, written = before, []
+    for floor in floors:
+        bounds = bounds_for(snapshot(owner, bounds.minimum, bounds.maximum), max(floor, before.minimum), 100)
+        written = [*written[-1:], bounds]
+        seen = snapshot(owner, bounds.minimum, bounds.maximum)
+        held = entry(owner, before, written)
+        assert standing(seen, held) in (Standing.OURS, Standing.AT_BASELINE)
+        if standing(seen, held) is Standing.OURS:
+            assert given_back(seen, held) == before
+        else:
+            assert bounds == before

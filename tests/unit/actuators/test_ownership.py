@@ -1,0 +1,81 @@
+"""Field ownership is noted when it is taken and handed back afterwards."""
+
+import json
+
+from forerun.actuators.ownership import OWNERS_ANNOTATION, former_owners, without_us
+from forerun.domain.ledger import Owner
+
+
+def managed(manager, *fields, operation="Apply", subresource=None, **others):
+    spec = {f"f:{name}": {} for name in fields}
+    made = {"manager": manager, "operation": operation, "apiVersion": "autoscaling/v2", "fieldsType": "FieldsV1"}
+    made["fieldsV1"] = {"f:spec": spec, **others}
+    return made | ({"subresource": subresource} if subresource else {})
+
+
+def raw(*fields, note=None):
+    annotations = {} if note is None else {OWNERS_ANNOTATION: note}
+    return {"metadata": {"managedFields": list(fields), "annotations": annotations}}
+
+
+def test_managers_are_noted_by_field():
+    note = former_owners(Owner.HPA, raw(managed("argo", "minReplicas", "metrics"), managed("me", "maxReplicas")))
+    assert json.loads(note) == {
+        "minReplicas": [["argo", "Apply", "", "autoscaling/v2"]],
+        "maxReplicas": [["me", "Apply", "", "autoscaling/v2"]],
+    }
+
+
+def test_nothing_is_noted_twice_and_a_later_field_is_added():
+    first = former_owners(Owner.HPA, raw(managed("argo", "minReplicas")))
+    assert former_owners(Owner.HPA, raw(managed("forerun", "minReplicas"), note=first)) is None
+    later = raw(managed("forerun", "minReplicas"), managed("argo", "maxReplicas"), note=first)
+    assert set(json.loads(former_owners(Owner.HPA, later))) == {"minReplicas", "maxReplicas"}
+
+
+def test_our_entries_go_and_the_fields_go_back():
+    before = [
+        managed("argo", "minReplicas", "maxReplicas", "metrics"),
+        managed("kcm", operation="Update", subresource="status"),
+    ]
+    note = former_owners(Owner.HPA, raw(*before))
+    during = raw(
+        managed("argo", "metrics"),
+        before[1],
+        managed("forerun", "minReplicas", "maxReplicas", operation="Update"),
+        note=note,
+    )
+    assert without_us(during) == before
+
+
+def test_a_manager_whose_entry_has_vanished_gets_a_new_one():
+    before = managed("argo", "minReplicas")
+    during = raw(managed("forerun", "minReplicas", operation="Update"), note=former_owners(Owner.HPA, raw(before)))
+    assert without_us(during) == [before]
+
+
+def test_a_field_that_somebody_took_meanwhile_stays_theirs():
+    note = former_owners(Owner.HPA, raw(managed("argo", "minReplicas")))
+    during = raw(managed("forerun", "maxReplicas"), managed("admin", "minReplicas", operation="Update"), note=note)
+    assert without_us(during) == [managed("admin", "minReplicas", operation="Update")]
+
+
+def test_the_scale_subresource_is_an_entry_of_its_own():
+    before = managed("hpa", "replicas", operation="Update", subresource="scale")
+    note = former_owners(Owner.SCALE, raw(before))
+    during = raw(managed("forerun", "replicas", operation="Update", subresource="scale"), note=note)
+    assert without_us(during) == [before]
+
+
+def test_without_entries_of_ours_there_is_nothing_to_do():
+    assert without_us(raw(managed("argo", "minReplicas"))) is None
+    assert without_us({"metadata": {}}) is None
+
+
+def test_the_last_entry_is_replaced_by_none_not_by_as_before():
+    assert without_us(raw(managed("forerun", "minReplicas"))) == [{}]
+
+
+def test_a_garbled_note_is_no_note():
+    for note in ("{", "[]", '{"minReplicas": 3}', '{"minReplicas": [["a"]]}', "null"):
+        assert without_us(raw(managed("argo"), managed("forerun", "minReplicas"), note=note)) == [managed("argo")]
