@@ -70,7 +70,8 @@ def crd_templates(folder: Path) -> dict[str, str]:
 
 def install_files(documents: Iterable[dict[str, Any]]) -> dict[str, str]:
     """File name -> text; the numbers put namespace and CRDs first for `kubectl apply -f FOLDER`."""
-    crds, others = [], []
+    crds: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
     for document in documents:
         (crds if document["kind"] == "CustomResourceDefinition" else others).append(_without_helm(document))
     namespace = {

@@ -24,6 +24,7 @@ from forerun.observe import metrics
 from forerun.signals.start_up import lead_time
 from forerun.wiring import Ports
 
+QUIET = 6  # before the start, demand only says whether the baseline has moved
 LEAD_TIME_REFRESH = timedelta(minutes=10)
 LEAD_TIME_MEMORY = timedelta(days=30)
 
@@ -73,12 +74,17 @@ class Observer:
 
     def sample_in_background(self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime) -> None:
         """Ask for live demand without waiting for the answer; it wakes the Storefront when it is there."""
-        interval = timedelta(seconds=self._ports.settings.metric_interval_seconds)
+        interval = self.sample_interval(state, now)
         running = self._sampling.get(key)
         if (running and not running.done()) or (state.live_at and now - state.live_at < interval):
             return
         state.live_at = now
         self._sampling[key] = asyncio.create_task(self._sample(key, storefront, state))
+
+    def sample_interval(self, state: StorefrontState, now: datetime) -> timedelta:
+        """How often demand is looked at: seldom until the first window opens, then often until all is given back."""
+        often = timedelta(seconds=self._ports.settings.metric_interval_seconds)
+        return often if any(scheduled.occurrence.start <= now for scheduled in state.campaigns) else QUIET * often
 
     async def source_of(self, storefront: Storefront) -> MetricsSource | Hold:
         """The MetricsSource with its token, read from the Secret that it names."""

@@ -150,7 +150,7 @@ class Reconciler:
     def _next_due(self, storefront: Storefront, state: StorefrontState, now: datetime, *, active: bool) -> datetime:
         """When this Storefront is to be looked at again if nothing happens before."""
         settings = self._ports.settings
-        moments = [now + (timedelta(seconds=settings.metric_interval_seconds) if active else IDLE_RECHECK)]
+        moments = [now + (self._observer.sample_interval(state, now) if active else IDLE_RECHECK)]
         if state.forecast_hold is not None:
             moments.append(now + timedelta(seconds=10))
         lead = timedelta(seconds=sum(tier.lead_time_seconds for tier in storefront.tiers))

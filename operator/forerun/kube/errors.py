@@ -78,4 +78,12 @@ def error_of(action: str, status: int, body: Mapping[str, Any] | None) -> ApiErr
     if status == 403 and "being terminated" in said:
         remedy = "the namespace is being deleted"
     kind = _CLASSES.get(status, Unavailable if status >= 429 else ApiError)
+    if status == 422 and _guard_failed(body or {}):
+        kind, remedy = Conflict, _REMEDIES[409]
     return kind(f"{action}: {said}" + (f"; {remedy}" if remedy else ""), status)
+
+
+def _guard_failed(body: Mapping[str, Any]) -> bool:
+    """A patch with another object's UID is called invalid, not a conflict: "metadata.uid: field is immutable"."""
+    causes = (body.get("details") or {}).get("causes") or ()
+    return any(cause.get("field") == "metadata.uid" for cause in causes)

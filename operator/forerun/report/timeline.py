@@ -53,13 +53,13 @@ def _parsed(number: int, line: list[str]) -> TimelineRow:
     fields = dict(zip(HEADER, line, strict=True))
     try:
         at = datetime.fromisoformat(fields["time"])
-        counts = {name: int(fields[name]) if fields[name] else None for name in ("floor", "desired", "ready")}
-        rates = {name: float(fields[name]) if fields[name] else None for name in ("demand", "unserved")}
+        floor, desired, ready = (int(fields[name]) if fields[name] else None for name in ("floor", "desired", "ready"))
+        demand, unserved = (float(fields[name]) if fields[name] else None for name in ("demand", "unserved"))
     except ValueError as error:
         raise TimelineError(f"row {number}: {error}; times are ISO 8601, the rest numbers") from None
     if at.tzinfo is None:
         raise TimelineError(f"row {number}: time: {fields['time']!r} has no offset; write for instance a Z at its end")
-    return TimelineRow(policy=fields["policy"], at=at, tier=fields["tier"], **counts, **rates)
+    return TimelineRow(fields["policy"], at, fields["tier"], demand, floor, desired, ready, unserved)
 
 
 def _number(value: float | None) -> str | None:

@@ -58,3 +58,11 @@ def test_decisions_are_numbered_without_a_gap_and_have_three_parts():
     for page in pages:
         headings = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert headings == ["Context", "Decision", "Consequence"], page.name
+
+
+def test_readme_lists_every_command_and_no_other():
+    from forerun.cli.main import COMMANDS
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `forerun (\w+)", readme, re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from forerun.domain.campaign import Occurrence
@@ -124,7 +125,7 @@ def needed(row: TimelineRow, tier: DemoTier) -> int:
 def longest_gap(moments: Sequence[datetime], window: Occurrence) -> timedelta:
     """The longest stretch of the window without a moment."""
     marks = [window.start, *moments, window.end]
-    return max(after - before for before, after in zip(marks, marks[1:], strict=False))
+    return max(after - before for before, after in pairwise(marks))
 
 
 def comparable(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,51 @@
+from math import exp, log
+
+import pytest
+
+from forerun.domain.campaign import CampaignType, Expected
+from forerun.forecast.evidence import Belief, declared_beliefs, learnt, peak_share, pooled, size, usual_from_declared
+from forerun.forecast.priors import PRIORS
+
+CUSTOM = PRIORS[CampaignType.CUSTOM]
+
+
+def test_pooling_weighs_by_precision_and_widens_where_they_contradict():
+    agreeing = pooled([Belief(1.0, 0.1), Belief(1.0, 0.2)])
+    assert agreeing.sd == pytest.approx(1 / (0.1**-2 + 0.2**-2) ** 0.5)
+    assert pooled([Belief(0.0, 0.1), Belief(1.0, 0.2)]).mean == pytest.approx(0.2)
+    assert pooled([Belief(0.0, 0.1), Belief(1.0, 0.2)]).sd > 2 * agreeing.sd
+
+
+def test_no_past_is_the_published_prior():
+    assert learnt(CUSTOM, []) == Belief(CUSTOM.log_multiplier_mean, CUSTOM.log_multiplier_sd)
+
+
+def test_past_pulls_and_scatter_keeps_it_wide():
+    equal = learnt(CUSTOM, [Belief(-0.5, 0.1)] * 6)
+    scattered = learnt(CUSTOM, [Belief(-1.5, 0.1), Belief(0.5, 0.1)] * 3)
+    assert equal.mean == pytest.approx(-0.5, abs=0.05)
+    assert 0.2 < equal.sd < scattered.sd
+
+
+def test_declared_numbers_become_log_multipliers():
+    (peak, multiplier) = declared_beliefs(Expected(multiplier=4.0, peak_rps=500.0), CUSTOM, 100.0, 3600.0)
+    assert (peak.mean, multiplier.mean) == (pytest.approx(log(5)), pytest.approx(log(4)))
+    (audience,) = declared_beliefs(Expected(audience=900_000), CUSTOM, 100.0, 3600.0)
+    assert exp(audience.mean) == pytest.approx(1 + 900_000 * CUSTOM.requests_per_person / 3600 / 100)
+
+
+def test_against_a_strong_contradiction_the_prior_yields():
+    mild = size(Belief(0.7, 0.9), [Belief(1.1, 0.35)])
+    assert 0.7 < mild.mean < 1.1
+    assert size(Belief(0.7, 0.9), [Belief(18.0, 0.35)]).mean == pytest.approx(18.0, abs=0.1)
+
+
+def test_usual_demand_from_a_declared_peak():
+    both = usual_from_declared(Expected(multiplier=6.0, peak_rps=1200.0), Belief(0.7, 1.0))
+    assert 200 < both < 300
+    assert usual_from_declared(Expected(multiplier=6.0), Belief(0.7, 1.0)) is None
+
+
+def test_peak_share_is_that_of_the_peak():
+    assert peak_share(Expected(multiplier=2.0), Belief(1, 0.3)) == 0
+    assert peak_share(Expected(peak_rps=2.0), Belief(1, 0.35)) == pytest.approx(1.0)
