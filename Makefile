@@ -5,8 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMPS := .venv/stamps
 READY := $(STAMPS)/package $(STAMPS)/torch
-# Two processes; the cluster tests are one group, so that one control plane serves them all.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n 2
 
 .PHONY: help setup binaries demo test verify manifests bench bench-control-loop lock clean
 
@@ -39,7 +38,7 @@ manifests: setup binaries ## write crds/, the chart's copy of them and manifests
 bench: bench-control-loop ## run every benchmark
 
 bench-control-loop: setup binaries ## measure 1,000 campaigns on 500 storefronts beside a bare PATCH loop
-	@$(BIN)/python -m tests.benchmarks.control_loop $(ARGS)
+	@$(BIN)/python tests/benchmarks/control_loop.py $(ARGS)
 
 lock: setup ## pin the newest versions that fit anew: requirements.lock and requirements-torch.lock
 	$(BIN)/python -m pip install --quiet uv

@@ -1,4 +1,7 @@
-"""One real control plane for all cluster tests; each test has a namespace of its own in it."""
+"""One real control plane for all cluster tests; each test has a namespace of its own in it.
+
+One worker has them all (tests/conftest.py), so a fixture of the session is enough.
+"""
 
 import asyncio
 import json
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.cluster.scenario import Scenarios, running
 
 from forerun.sandbox import binaries
 from forerun.sandbox.binaries import Binaries
@@ -18,12 +22,11 @@ HERE = Path(__file__).parent
 CRDS = HERE.parent.parent / "crds"
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # One group: with `--dist loadgroup` a single worker has them all, so one control plane serves them.
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("cluster")
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +55,23 @@ async def control_plane(programs: Binaries) -> AsyncIterator[ControlPlane]:
             plane.create_nodes(2, prefix="gpu", labels={"pool": "a10"}, allocatable={"nvidia.com/gpu": "8"}),
         )
         yield plane
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def keda_kind(control_plane: ControlPlane) -> None:
+    """KEDA's ScaledObject as a kind; KEDA itself does not run."""
+    await control_plane.kubectl("apply", "-f", str(HERE / "data" / "scaledobject-crd.yaml"))
+    await control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/scaledobjects.keda.sh")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def scenarios(
+    request: pytest.FixtureRequest, control_plane: ControlPlane, keda_kind: None
+) -> AsyncIterator[Scenarios]:
+    """Every selected scenario of the session, begun together under one operator."""
+    tests = [getattr(item, "function", None) for item in request.session.items]
+    async with running(control_plane, [test for test in tests if hasattr(test, "work")]) as begun:
+        yield begun
 
 
 @pytest.fixture

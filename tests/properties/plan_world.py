@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import HealthCheck, settings
+from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
 
 from forerun.domain.campaign import (
@@ -23,6 +25,16 @@ from forerun.domain.reason import Hold
 from forerun.domain.storefront import Role, Storefront, TargetRef, Tier, TierRelease
 
 NOON = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+
+
+def given(*strategies, examples: int = 100):
+    """`hypothesis.given` with no clock in it: how fast the machine is decides no test."""
+
+    def decorate(test):
+        unhurried = settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        return unhurried(hypothesis_given(*strategies)(test))
+
+    return decorate
 
 
 def at(seconds: float) -> datetime:

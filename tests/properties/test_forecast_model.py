@@ -58,7 +58,7 @@ def request(draw):
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(request(), min_size=1, max_size=3), st.sampled_from([1.0, 60.0]))
 def test_never_nan_never_negative_never_out_of_order(requests, compression):
     answers = forecast_all(requests, compression, paths=64)

@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.properties.plan_world import (
     NOON,
@@ -14,6 +13,7 @@ from tests.properties.plan_world import (
     campaigns,
     demands,
     forecasts,
+    given,
     make_entry,
     make_state,
     storefronts,
@@ -141,8 +141,7 @@ def _waiting(world: World) -> bool:
     return any(world.storefront.tier(name).release is TierRelease.GRADUAL for name in world.entries)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.data())
+@given(st.data(), examples=60)
 def test_whatever_happens_everything_is_given_back(data):
     storefront = data.draw(storefronts())
     world = World(
@@ -242,8 +241,7 @@ def test_one_sample_is_never_evidence(storefront, scheduled, data):
     assert not any(isinstance(o, FloorDecision) and o.floor < 60 for o in outcomes)
 
 
-@settings(max_examples=200)
-@given(st.data())
+@given(st.data(), examples=200)
 def test_no_value_raises_an_exception(data):
     storefront = data.draw(storefronts())
     scheduled = data.draw(campaigns())

@@ -1,7 +1,7 @@
 """Lead time: what is required now is the most that is needed until a raise begun now is Ready."""
 
-from hypothesis import given
 from hypothesis import strategies as st
+from tests.properties.plan_world import given
 
 from forerun.plan.lead_time import required
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.properties.plan_world import (
     NOON,
@@ -11,6 +10,7 @@ from tests.properties.plan_world import (
     campaigns,
     floor_at,
     forecasts,
+    given,
     make_campaign,
     make_forecast,
     make_state,
@@ -74,28 +74,29 @@ def test_no_floor_below_baseline_or_above_the_ceiling(given_input):
         assert set(step.campaigns) <= {sc.campaign.key.name for sc in given_input.campaigns}
 
 
+def cells(given_input, scheduled):
+    """(begin, end, demand at the level asked for) of all forecast cells that lie in the window of a campaign."""
+    level = scheduled.campaign.service_level or given_input.policy.service_level
+    for segment in given_input.forecast.segments:
+        for i, row in enumerate(segment.quantiles):
+            begin = max(segment.start + timedelta(seconds=i * segment.step_seconds), scheduled.occurrence.start)
+            end = min(segment.start + timedelta(seconds=(i + 1) * segment.step_seconds), hold_until(scheduled))
+            if begin < end:
+                yield begin, end, quantile_at(row, level)
+
+
 @given(plan_inputs())
 def test_inside_a_window_the_floor_serves_the_forecast(given_input):
     """At every point of every window, and one lead time ahead of it (the raise has begun by then)."""
     plan = make_plan(given_input)
     state = {s.tier: s for s in given_input.tiers}
     for scheduled in given_input.campaigns:
-        level = scheduled.campaign.service_level or given_input.policy.service_level
-        for segment in given_input.forecast.segments:
-            for i, row in enumerate(segment.quantiles):
-                begin = max(segment.start + timedelta(seconds=i * segment.step_seconds), scheduled.occurrence.start)
-                end = min(
-                    segment.start + timedelta(seconds=(i + 1) * segment.step_seconds),
-                    hold_until(scheduled),
-                )
-                if begin >= end:
-                    continue
-                for tier in given_input.storefront.tiers:
-                    need = size(tier, quantile_at(row, level))
-                    baseline = state[tier.name].baseline
-                    ahead = begin - timedelta(seconds=tier.lead_time_seconds)
-                    assert floor_at(plan.steps, tier.name, begin, baseline) >= min(need, tier.max_replicas)
-                    assert floor_at(plan.steps, tier.name, ahead, baseline) >= min(need, tier.max_replicas)
+        for begin, _, demand in cells(given_input, scheduled):
+            for tier in given_input.storefront.tiers:
+                need, baseline = size(tier, demand), state[tier.name].baseline
+                ahead = begin - timedelta(seconds=tier.lead_time_seconds)
+                assert floor_at(plan.steps, tier.name, begin, baseline) >= need
+                assert floor_at(plan.steps, tier.name, ahead, baseline) >= need
 
 
 @given(plan_inputs())
@@ -151,24 +152,24 @@ def test_steps_down_stay_within_the_policy(given_input):
                 assert step.floor >= max(state.baseline, peak - minutes * minute_worth)
 
 
-@given(plan_inputs())
+@given(plan_inputs(), examples=200)
 def test_dependencies_are_ready_before_their_consumers_are_raised(given_input):
-    plan = make_plan(given_input)
+    """When a consumer rises beyond some demand, what it depends on has been at its floor for it for one lead."""
     if len(given_input.campaigns) > 1:
         return
-    raised = {}
+    plan = make_plan(given_input)
+    state = {s.tier: s for s in given_input.tiers}
+    demands_of = sorted(demand for _, _, demand in cells(given_input, given_input.campaigns[0]))
     for step in plan.steps:
-        if step.reason is not Reason.RELEASING:
-            raised.setdefault(step.tier, step.at)
-    for tier in given_input.storefront.tiers:
-        for dependency in tier.depends_on:
-            if tier.name in raised and dependency in raised and _raises(plan, dependency) == 1:
-                lead = given_input.storefront.tier(dependency).lead_time_seconds
-                assert raised[dependency] + timedelta(seconds=lead) <= raised[tier.name]
-
-
-def _raises(plan, tier):
-    return sum(1 for s in plan.steps if s.tier == tier and s.reason not in (Reason.RELEASING, Reason.KEPT))
+        tier = given_input.storefront.tier(step.tier)
+        before = floor_at(plan.steps, tier.name, step.at - timedelta(seconds=1), state[tier.name].baseline)
+        beyond = next((demand for demand in demands_of if size(tier, demand) > before), None)
+        if step.floor <= before or beyond is None:
+            continue
+        for name in tier.depends_on:
+            dependency = given_input.storefront.tier(name)
+            ready_by = step.at - timedelta(seconds=dependency.lead_time_seconds)
+            assert floor_at(plan.steps, name, ready_by, state[name].baseline) >= size(dependency, beyond)
 
 
 @given(plan_inputs(TierRelease.GRADUAL))
@@ -319,8 +320,7 @@ def test_an_unknown_forecast_keeps_the_previous_plan_whole(given_input):
     assert [hold.reason for hold in plan.holds] == [Reason.DEMAND_UNKNOWN]
 
 
-@settings(max_examples=200)
-@given(plan_inputs(), st.data())
+@given(plan_inputs(), st.data(), examples=200)
 def test_no_value_raises_an_exception(given_input, data):
     number = st.floats(allow_nan=True, allow_infinity=True)
     segments = tuple(

@@ -2,9 +2,8 @@
 
 import math
 
-from hypothesis import given
 from hypothesis import strategies as st
-from tests.properties.plan_world import anything, demands, make_tier, spread
+from tests.properties.plan_world import anything, demands, given, make_tier, spread
 
 from forerun.domain.forecast import LEVELS
 from forerun.domain.reason import Hold

@@ -95,7 +95,7 @@ def plain(written, after, before):
             yield start, end
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(schedules(), moments, st.integers(1, 500))
 def test_as_the_plain_walk(drawn, after, days):
     written, schedule = drawn
@@ -106,7 +106,7 @@ def test_as_the_plain_walk(drawn, after, days):
     assert [(window.start, window.end) for window in found] == list(plain(written, after, before))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(schedules(), moments)
 def test_current_next_and_last_agree_with_the_list(drawn, now):
     _, schedule = drawn
@@ -122,7 +122,7 @@ def test_current_next_and_last_agree_with_the_list(drawn, now):
     assert all(window.start < window.end <= now for window in ended)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(schedules(), moments, st.integers(0, 60 * 24 * 30))
 def test_windows_do_not_depend_on_where_one_looks_from(drawn, now, minutes):
     """Level-triggered: a window that is seen from one moment is the same window from another."""

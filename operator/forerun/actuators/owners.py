@@ -29,24 +29,25 @@ def find_owner(target: TargetRef, autoscalers: Sequence[Raw]) -> tuple[Owner, Ta
     `autoscalers` are the raw HPAs and ScaledObjects of the target's namespace; those that
     are being deleted no longer count.
     """
-    matching = [raw for raw in autoscalers if points_at(raw, target) and not _deleted(raw)]
-    hpas = [raw for raw in matching if raw.get("kind") == HPA_KIND]
-    scaled = {raw["metadata"]["name"] for raw in matching if raw.get("kind") == KEDA_KIND}
-    scaled |= {name for raw in hpas if (name := scaled_object_of(raw))}
-    plain = {raw["metadata"]["name"] for raw in hpas if not scaled_object_of(raw)}
-    names = sorted(f"{KEDA_KIND}/{name}" for name in scaled) + sorted(f"{HPA_KIND}/{name}" for name in plain)
-    if len(names) > 1:
-        return Hold(
-            Reason.AUTOSCALER_AMBIGUOUS,
-            str(target),
-            {"autoscalers": float(len(names))},
-            f"{', '.join(names)} all scale {target}; keep one of them",
-        )
-    if scaled:
-        return Owner.SCALED_OBJECT, TargetRef(KEDA_VERSION, KEDA_KIND, scaled.pop())
-    if plain:
-        return Owner.HPA, TargetRef(HPA_VERSION, HPA_KIND, plain.pop())
-    return Owner.SCALE, target
+    found = sorted({_claim(raw) for raw in autoscalers if points_at(raw, target) and not _deleted(raw)}, key=str)
+    if not found:
+        return Owner.SCALE, target
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(str(reference) for _, reference in found)
+    numbers = {"autoscalers": float(len(found))}
+    return Hold(Reason.AUTOSCALER_AMBIGUOUS, str(target), numbers, f"{names} all scale {target}; keep one of them")
+
+
+def _claim(autoscaler: Raw) -> tuple[Owner, TargetRef]:
+    """What an autoscaler makes the owner of its target: itself, or the ScaledObject that made it."""
+    name = str(autoscaler["metadata"]["name"])
+    if autoscaler.get("kind") == KEDA_KIND:
+        return Owner.SCALED_OBJECT, TargetRef(KEDA_VERSION, KEDA_KIND, name)
+    made_by = scaled_object_of(autoscaler)
+    if made_by is not None:
+        return Owner.SCALED_OBJECT, TargetRef(KEDA_VERSION, KEDA_KIND, made_by)
+    return Owner.HPA, TargetRef(HPA_VERSION, HPA_KIND, name)
 
 
 def points_at(autoscaler: Raw, target: TargetRef) -> bool:

@@ -34,17 +34,17 @@ def former_owners(owner: Owner, raw: Raw) -> str | None:
 def without_us(raw: Raw) -> list[dict[str, Any]] | None:
     """ManagedFields with our entries gone and the noted managers put back; None where nothing changes.
 
-    A field goes back only where nobody but us manages it now.
+    A field goes back only where nobody but us manages it now. That we manage it is not
+    asked: a Scale leaves out its replicas when they are 0, and then nobody does.
     """
     fields = raw["metadata"].get("managedFields") or []
-    ours = [entry for entry in fields if entry.get("manager") == FIELD_MANAGER]
-    if not ours:
-        return None
     kept = [deepcopy(entry) for entry in fields if entry.get("manager") != FIELD_MANAGER]
     for name, managers in _noted(raw).items():
-        if any(_owns(entry, name) for entry in ours) and not _managers(kept, name):
+        if not _managers(kept, name):
             for manager in managers:
                 _give(kept, name, manager)
+    if kept == fields:
+        return None
     # an empty list would mean "as before"; one empty entry means "none"
     return kept or [{}]
 

@@ -6,7 +6,7 @@ from forerun.actuators.floors import Standing, given_back, standing
 from forerun.actuators.holds import hold_of
 from forerun.actuators.ownership import OWNERS_ANNOTATION, without_us
 from forerun.actuators.reading import LEDGER_ANNOTATION
-from forerun.actuators.writing import patch_owner, replicas_of, set_replicas, spec_of
+from forerun.actuators.writing import patch_floor, replicas_of, set_replicas, spec_of
 from forerun.domain.ledger import Bounds, LedgerEntry, Owner
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import TargetRef
@@ -56,13 +56,12 @@ async def forget(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, tie
 
 
 async def _write_back(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, bounds: Bounds) -> None:
-    metadata: Raw = {"uid": snapshot.owner_uid, "resourceVersion": snapshot.owner_resource_version}
     if snapshot.owner is not Owner.SCALE:
-        metadata["annotations"] = {LEDGER_ANNOTATION: None}
-        body = {"metadata": metadata, "spec": spec_of(snapshot.owner, bounds)}
-        await patch_owner(cluster, namespace, snapshot, body)
+        body = {"metadata": {"annotations": {LEDGER_ANNOTATION: None}}, "spec": spec_of(snapshot.owner, bounds)}
+        await patch_floor(cluster, namespace, snapshot, body)
         return
-    scale = {"metadata": metadata, "spec": {"replicas": snapshot.bounds.minimum}}
+    guarded = {"uid": snapshot.owner_uid, "resourceVersion": snapshot.owner_resource_version}
+    scale = {"metadata": guarded, "spec": {"replicas": snapshot.bounds.minimum}}
     replicas = 1 if bounds.minimum is None else bounds.minimum
     await set_replicas(cluster, namespace, snapshot, replicas, expected=snapshot.bounds.minimum, scale=scale)
 
@@ -93,8 +92,7 @@ async def _leave(cluster: Cluster, namespace: str, reference: TargetRef, uid: st
 
 def _traces(raw: Raw) -> Raw | None:
     """Metadata of the patch that takes everything of ours off; None where there is nothing."""
-    annotations = raw["metadata"].get("annotations") or {}
-    ours = {name: None for name in OUR_ANNOTATIONS if name in annotations}
+    ours = _our_annotations(raw)
     managed = without_us(raw)
     if not ours and managed is None:
         return None
@@ -110,16 +108,23 @@ async def _leave_replica_sets(cluster: Cluster, namespace: str, deployment: Raw)
     labels = ((deployment["spec"].get("selector") or {}).get("matchLabels") or {}).items()
     selector = ",".join(f"{name}={value}" for name, value in sorted(labels)) or None
     try:
-        owned = await cluster.list("apps/v1", "ReplicaSet", namespace, label_selector=selector, metadata_only=True)
-        for raw in owned:
-            references = raw["metadata"].get("ownerReferences") or ()
-            traces = _traces(raw)
-            if traces and any(reference.get("uid") == deployment["metadata"]["uid"] for reference in references):
-                body = {"metadata": {"uid": raw["metadata"]["uid"], **traces}}
-                body["metadata"].pop("managedFields", None)
+        found = await cluster.list("apps/v1", "ReplicaSet", namespace, label_selector=selector, metadata_only=True)
+        for raw in found:
+            marks = _our_annotations(raw)
+            if marks and _is_owned_by(raw, deployment["metadata"]["uid"]):
+                body = {"metadata": {"uid": raw["metadata"]["uid"], "annotations": marks}}
                 await cluster.merge_patch("apps/v1", "ReplicaSet", namespace, raw["metadata"]["name"], body)
     except (Forbidden, NotFound, Conflict):
         return
+
+
+def _our_annotations(raw: Raw) -> Raw:
+    annotations = raw["metadata"].get("annotations") or {}
+    return {name: None for name in OUR_ANNOTATIONS if name in annotations}
+
+
+def _is_owned_by(raw: Raw, uid: str) -> bool:
+    return any(reference.get("uid") == uid for reference in raw["metadata"].get("ownerReferences") or ())
 
 
 async def _back_to_zero(cluster: Cluster, namespace: str, snapshot: TargetSnapshot) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from forerun.actuators.holds import hold_of
-from forerun.actuators.owners import FIELDS, bounds_of
+from forerun.actuators.owners import FIELDS, bounds_of, points_at
 from forerun.actuators.ownership import OWNERS_ANNOTATION, former_owners
 from forerun.actuators.reading import LEDGER_ANNOTATION
 from forerun.domain.ledger import Bounds, Owner
@@ -12,7 +12,7 @@ from forerun.domain.target import Outcome, TargetSnapshot, Written
 from forerun.kube.cluster import Cluster
 from forerun.kube.errors import ApiError, Conflict
 
-SCALE_ATTEMPTS = 4  # status updates of the workload's controller move its resourceVersion
+ATTEMPTS = 4  # status updates of controllers move the resourceVersion
 
 Raw = dict[str, Any]
 
@@ -32,8 +32,8 @@ async def write_floor(
     try:
         if snapshot.owner is Owner.SCALE:
             return await _write_scale(cluster, namespace, snapshot, bounds, annotation, tier)
-        body = {"metadata": _metadata(snapshot, annotation), "spec": spec_of(snapshot.owner, bounds)}
-        raw = await patch_owner(cluster, namespace, snapshot, body)
+        body = {"metadata": _marks(snapshot, annotation), "spec": spec_of(snapshot.owner, bounds)}
+        raw = await patch_floor(cluster, namespace, snapshot, body)
     except ApiError as error:
         return hold_of(error, tier or str(snapshot.target))
     return Written(tier, snapshot.bounds, bounds_of(snapshot.owner, raw), raw["metadata"]["resourceVersion"])
@@ -63,7 +63,7 @@ async def set_replicas(
 ) -> Raw:
     """Write spec.replicas where it still is `expected` on the same object; Conflict otherwise. Returns the Scale."""
     target = snapshot.target
-    for attempt in range(SCALE_ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         metadata = scale["metadata"]
         if metadata["uid"] != snapshot.target_uid or replicas_of(scale) != expected:
             raise Conflict(f"scale {target}: it was changed by someone else; read it again and decide anew", 409)
@@ -78,16 +78,42 @@ async def set_replicas(
                 resource_version=metadata["resourceVersion"],
             )
         except Conflict:
-            if attempt == SCALE_ATTEMPTS - 1:
+            if attempt == ATTEMPTS - 1:
                 raise
             scale = await cluster.get_scale(target.api_version, target.kind, namespace, target.name)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-async def patch_owner(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, body: Raw) -> Raw:
-    """Merge patch of the object that carries the floor; `body` holds the guard."""
+async def patch_floor(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, body: Raw) -> Raw:
+    """Guarded merge patch of the object that carries the floor; Conflict where its floor has changed.
+
+    A status update of its controller moves the resourceVersion too: that is not a
+    conflict, and with hundreds of floors due at one instant it is common.
+    """
     reference = snapshot.owner_ref
-    return await cluster.merge_patch(reference.api_version, reference.kind, namespace, reference.name, body)
+    metadata = {"resourceVersion": snapshot.owner_resource_version, **body["metadata"], "uid": snapshot.owner_uid}
+    for attempt in range(ATTEMPTS):
+        guarded = {**body, "metadata": metadata}
+        try:
+            return await cluster.merge_patch(reference.api_version, reference.kind, namespace, reference.name, guarded)
+        except Conflict:
+            raw = await cluster.get(reference.api_version, reference.kind, namespace, reference.name)
+            if attempt == ATTEMPTS - 1 or not _floor_unchanged(raw, snapshot):
+                raise
+            metadata = {**metadata, "resourceVersion": raw["metadata"]["resourceVersion"]}
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _floor_unchanged(raw: Raw, snapshot: TargetSnapshot) -> bool:
+    """Whether the object is the one that was read, with the same bounds on the same target."""
+    metadata = raw["metadata"]
+    if metadata["uid"] != snapshot.owner_uid or metadata.get("deletionTimestamp"):
+        return False
+    if (metadata.get("annotations") or {}).get(LEDGER_ANNOTATION) != snapshot.annotation:
+        return False
+    if snapshot.owner is not Owner.SCALE and not points_at(raw, snapshot.target):
+        return False
+    return bounds_of(snapshot.owner, raw) == snapshot.bounds
 
 
 def spec_of(owner: Owner, bounds: Bounds) -> Raw:
@@ -108,8 +134,8 @@ async def _write_scale(
         return Hold(Reason.INVALID, tier or str(snapshot.target), detail="a plain target needs a number of replicas")
     guard: Raw = {"uid": snapshot.owner_uid, "resourceVersion": snapshot.owner_resource_version}
     if snapshot.annotation != annotation:
-        body = {"metadata": _metadata(snapshot, annotation)}
-        guard = (await patch_owner(cluster, namespace, snapshot, body))["metadata"]
+        body = {"metadata": _marks(snapshot, annotation)}
+        guard = (await patch_floor(cluster, namespace, snapshot, body))["metadata"]
     # the patch was guarded: replicas are still those of the snapshot
     scale = {"metadata": guard, "spec": {"replicas": snapshot.bounds.minimum}}
     if bounds != snapshot.bounds:
@@ -118,13 +144,9 @@ async def _write_scale(
     return Written(tier, snapshot.bounds, Bounds(replicas_of(scale), None), scale["metadata"]["resourceVersion"])
 
 
-def _metadata(snapshot: TargetSnapshot, annotation: str) -> Raw:
+def _marks(snapshot: TargetSnapshot, annotation: str) -> Raw:
     annotations = {LEDGER_ANNOTATION: annotation}
     owners = former_owners(snapshot.owner, snapshot.raw_owner) if snapshot.raw_owner else None
     if owners is not None:
         annotations[OWNERS_ANNOTATION] = owners
-    return {
-        "uid": snapshot.owner_uid,
-        "resourceVersion": snapshot.owner_resource_version,
-        "annotations": annotations,
-    }
+    return {"annotations": annotations}

@@ -26,7 +26,7 @@ ReasonCode = Annotated[str, Text(128, "a reason code, for example CapacityShort"
 Message = Annotated[str, Text(32768, "one line of text", shortest=0)]
 Stored = Annotated[datetime, StoredInstant()]
 Count = Annotated[int, WholeNumber(0, 2**31 - 1)]
-Generation = Annotated[int, WholeNumber(0, 2**53)]
+Generation = Annotated[int, WholeNumber(0, 10**12)]
 # what the operator writes: decimals of at most 15 digits before and 9 after the point
 Figure = Annotated[float, Decimal(0, 999_999_999_999_999)]
 

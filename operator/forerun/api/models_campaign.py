@@ -36,7 +36,7 @@ from forerun.api.scalars import (
     keyed_by,
     validation,
 )
-from forerun.api.zones import ZONE_PATTERN
+from forerun.api.zones import NOT_ZONES_PATTERN, ZONE_PATTERN
 from forerun.domain.campaign import CampaignType, Mode, Overlap
 
 Level = Annotated[float, Decimal(0.5, 0.9999)]
@@ -48,8 +48,8 @@ ZoneName = Annotated[
         64,
         "a time zone of the IANA database, for example Europe/Warsaw",
         ZONE_PATTERN,
-        # looking up the hour fails where the API server knows no such zone; Go takes Local for its own
-        rule="self != 'Local' && timestamp('2026-01-01T00:00:00Z').getHours(self) >= 0",
+        # looking up the hour fails where the API server knows no such zone
+        rule=f"!self.matches('{NOT_ZONES_PATTERN}') && timestamp('2026-01-01T00:00:00Z').getHours(self) >= 0",
     ),
 ]
 

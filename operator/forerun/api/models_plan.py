@@ -97,6 +97,7 @@ class ReplicaBound(Scalar):
     """A bound of an autoscaler as it stood; "absent" is parsed to None."""
 
     def parse(self, value: object) -> int | None:
+        """The bound, or None for "absent"."""
         if value == ABSENT:
             return None
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:

@@ -1,14 +1,14 @@
 """CapacityPolicy and MetricsSource: the guard rails of the platform team."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from forerun.api.models import ApiModel, Head, Label, ObjectName
 from forerun.api.models_campaign import Budget, Level, StepPercent, ZoneName, window_rules
 from forerun.api.models_storefront import ResourceName
-from forerun.api.scalars import Decimal, Duration, Instant, Keywords, Text, WholeNumber, keyed_by, validation
+from forerun.api.scalars import Decimal, Duration, Instant, Keywords, Text, WholeNumber, keyed_by, refused, validation
 
 LABEL_KEY = "^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"
 LABEL_VALUE = "^([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?$"
@@ -19,6 +19,9 @@ LabelValue = Annotated[str, Text(63, "a label value", LABEL_VALUE, shortest=0)]
 LabelKey = Annotated[str, Text(317, "a label key", LABEL_KEY)]
 
 
+_VALUES_REMEDY = "values must be given with In and NotIn, and only with them"
+
+
 class SelectorOperator(ApiModel):
     """One requirement of a label selector."""
 
@@ -27,7 +30,7 @@ class SelectorOperator(ApiModel):
             "x-kubernetes-validations": [
                 validation(
                     "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
-                    "values must be given with In and NotIn, and only with them",
+                    _VALUES_REMEDY,
                 )
             ]
         }
@@ -36,6 +39,12 @@ class SelectorOperator(ApiModel):
     key: LabelKey
     operator: Annotated[str, Text(12, "In, NotIn, Exists or DoesNotExist", "^(In|NotIn|Exists|DoesNotExist)$")]
     values: Annotated[list[LabelValue], Field(max_length=64)] | None = None
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> Self:
+        if (self.operator in ("In", "NotIn")) != bool(self.values):
+            raise refused(_VALUES_REMEDY)
+        return self
 
 
 class LabelSelector(ApiModel):

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import RootModel
 
 from forerun.api.ledgers import stored_time
-from forerun.api.models_plan import MOST_STEPS, Approval, RiskSpec, StepSpec
+from forerun.api.models_plan import MOST_STEPS, Approval, CostSpec, RiskSpec, StepSpec
 from forerun.api.models_plan import CapacityPlan as CapacityPlanObject
 from forerun.api.refusals import checked, parsed
 from forerun.domain.capacity import CapacityPlan, Cost, Step
@@ -66,11 +66,15 @@ def plan_from(obj: Mapping[str, Any]) -> CapacityPlan | Refusal:
         steps=steps,
         proposed=proposed,
         peak_rps=spec.peak or 0.0,
-        cost=Cost(spec.cost.replica_hours, spec.cost.accelerator_hours) if spec.cost else Cost(),
+        cost=_cost(spec.cost),
         risks=tuple(_hold_from(risk) for risk in spec.risks or ()),
         holds=holds_from(found.status),
         generations=tuple((entry.campaign, entry.generation) for entry in spec.generations or ()),
     )
+
+
+def _cost(written: CostSpec | None) -> Cost:
+    return Cost() if written is None else Cost(written.replica_hours, written.accelerator_hours)
 
 
 def holds_to(holds: Iterable[Hold]) -> list[dict[str, Any]]:

@@ -72,8 +72,11 @@ def read_rule(text: str) -> Rule | str:
     if len(parts) < len(pairs):
         return "names one part twice; keep one of the two"
     remedy = next(_misfits(parts), None)
-    if remedy is not None:
-        return remedy
+    return _built(parts) if remedy is None else remedy
+
+
+def _built(parts: dict[str, str]) -> Rule | str:
+    """The rule of parts that fit together; a string is the remedy for an UNTIL that is no date."""
     until = _until(parts["UNTIL"]) if "UNTIL" in parts else None
     if isinstance(until, str):
         return until
@@ -157,7 +160,8 @@ def _misfit_lists(parts: dict[str, str], frequency: str) -> Iterator[str]:
     for name, highest in _HIGHEST.items():
         if any(not 1 <= abs(number) <= highest for number in _numbers(parts.get(name, "1"))):
             yield f"{name} must be from 1 to {highest}"
-    if "BYSETPOS" in parts and not any(name.startswith("BY") and name != "BYSETPOS" for name in parts):
+    choosers = {name for name in parts if name.startswith("BY")}
+    if choosers == {"BYSETPOS"}:
         yield "BYSETPOS needs another part such as BYDAY to choose from"
 
 

@@ -63,9 +63,11 @@ class Scalar:
     """A written form; `parse` raises `refused(...)`, `schema` is the structural schema of it."""
 
     def parse(self, value: object) -> Any:
+        """The value that was written; raises `refused(...)`."""
         raise NotImplementedError
 
     def schema(self) -> dict[str, Any]:
+        """The form as a structural schema."""
         raise NotImplementedError
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -88,6 +90,7 @@ class Decimal(Scalar):
 
     @property
     def remedy(self) -> str:
+        """What the author of a misfit should write."""
         lower = f"above {self.low:g}" if self.above else f"from {self.low:g}"
         example = "0.99" if self.high <= 1 else "6"
         joint = "and at most" if self.above else "to"
@@ -95,6 +98,7 @@ class Decimal(Scalar):
         return f'must be a decimal {lower} {joint} {upper}, in quotes, for example "{example}"'
 
     def parse(self, value: object) -> float:
+        """The number; refused outside of the bounds."""
         text = value if isinstance(value, str) else ""
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**15:
             text = str(value)
@@ -134,12 +138,14 @@ class Duration(Scalar):
 
     @property
     def remedy(self) -> str:
+        """What the author of a misfit should write."""
         return (
             f"must be a duration from {self.low_seconds}s to {_in_words(self.high_seconds)}, "
             "in hours, minutes and seconds, for example 4h, 90m or 1h30m"
         )
 
     def parse(self, value: object) -> float:
+        """Seconds."""
         found = re.fullmatch(DURATION_PATTERN, value) if isinstance(value, str) and value else None
         if found is None:
             raise refused(self.remedy)
@@ -171,6 +177,7 @@ class Instant(Scalar):
     """A date and time: naive where it carries no offset, aware where it does."""
 
     def parse(self, value: object) -> datetime:
+        """A naive or an aware datetime, as it was written."""
         # YAML without quotes makes a datetime of it; JSON never does
         text = value.isoformat() if isinstance(value, datetime) else value
         if not isinstance(text, str) or not re.fullmatch(INSTANT_PATTERN, text):
@@ -201,6 +208,7 @@ class StoredInstant(Scalar):
     """A time that the operator wrote: RFC 3339 in UTC, parsed to an aware datetime."""
 
     def parse(self, value: object) -> datetime:
+        """An aware datetime in UTC."""
         try:
             found = datetime.fromisoformat(value) if isinstance(value, str) else None
             if found is not None and found.tzinfo is not None:
@@ -218,6 +226,7 @@ class LocalDate(Scalar):
     """A calendar date in the schedule's own zone."""
 
     def parse(self, value: object) -> date:
+        """The date."""
         if isinstance(value, date) and not isinstance(value, datetime):
             return value
         try:
@@ -243,9 +252,11 @@ class Text(Scalar):
 
     @property
     def remedy(self) -> str:
+        """What the author of a misfit should write."""
         return f"must be {self.what}, at most {self.longest} characters"
 
     def parse(self, value: object) -> str:
+        """The string as it stands."""
         form = self.pattern or r"[^\x00\ud800-\udfff]*"
         if (
             not isinstance(value, str)
@@ -274,6 +285,7 @@ class WholeNumber(Scalar):
     high: int
 
     def parse(self, value: object) -> int:
+        """The integer as it stands."""
         if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
             raise refused(f"must be a whole number from {self.low} to {self.high}")
         return value

@@ -31,7 +31,13 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
     if "properties" in node:
         # the names in here are fields, not keywords: a field may be called `title`
         result["properties"] = {name: _inlined(field, definitions) for name, field in node["properties"].items()}
-    if "patternProperties" in node:
+    return _structural(result)
+
+
+def _structural(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema in the keywords that a structural schema has."""
+    result = dict(schema)
+    if "patternProperties" in result:
         # of keys a structural schema says nothing; where it matters a CEL rule does
         (result["additionalProperties"],) = result.pop("patternProperties").values()
     if result.get("additionalProperties") is False:

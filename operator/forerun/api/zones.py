@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 ZONE_PATTERN = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
 # these exist in some zone folders, and mean another thing on every machine, or count leap seconds
-_NOT_ZONES = re.compile(r"(?i)(local|localtime|posixrules|factory|leapseconds|(posix|right)/.*)")
+NOT_ZONES_PATTERN = "^(Local|localtime|posixrules|Factory|leapseconds|(posix|right)/.*)$"
 
 
 @lru_cache(maxsize=1024)
@@ -19,7 +19,7 @@ def zone(name: str) -> tzinfo | None:
         sign, hours, minutes = offset.groups()
         ahead = timedelta(hours=int(hours), minutes=int(minutes))
         return timezone(-ahead if sign == "-" else ahead) if ahead < timedelta(hours=24) else None
-    if not re.fullmatch(ZONE_PATTERN, name) or _NOT_ZONES.fullmatch(name):
+    if not re.fullmatch(ZONE_PATTERN, name) or re.fullmatch(NOT_ZONES_PATTERN, name):
         return None
     try:
         return ZoneInfo(name)

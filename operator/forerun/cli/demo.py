@@ -20,6 +20,7 @@ from forerun.sandbox.demo.recording import timeline
 from forerun.sandbox.demo.sample import EVENTS_NAME, SAMPLE, TRACE_NAME
 from forerun.sandbox.demo.scenario import (
     MATCH,
+    SAMPLE_MULTIPLIER,
     SAMPLE_SPEED,
     TRACE_SPEED,
     DeclaredEvent,
@@ -44,6 +45,11 @@ INTERRUPTED = 130
     help=f"Times as fast as the trace: {SAMPLE_SPEED:g} for the sample (5 minutes in all), {TRACE_SPEED:g} with "
     "--trace (a match of 110 minutes: 8 minutes in all; at 10 the match alone takes 11).",
 )
+@click.option(
+    "--multiplier",
+    type=float,
+    help=f"What marketing declares: peak / usual demand. {SAMPLE_MULTIPLIER:g} for the sample, nothing with --trace.",
+)
 @click.option("--series", help="Which series of a trace that holds several.")
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
 @click.option(
@@ -59,6 +65,7 @@ def demo(
     events: Path | None,
     event: str | None,
     speed: float | None,
+    multiplier: float | None,
     series: str | None,
     keep: bool,
     out: Path,
@@ -68,7 +75,7 @@ def demo(
 
     Exit code 0: every promise was kept. 1: one was not, or the demo could not run. 2: bad input.
     """
-    scenario = _scenario(trace, events, event, speed, series)
+    scenario = _scenario(trace, events, event, series, speed, multiplier)
     console = Console(highlight=False)
     try:
         folder = _folder(out)
@@ -92,16 +99,25 @@ def demo(
 
 
 def _scenario(
-    trace: Path | None, events: Path | None, event: str | None, speed: float | None, series: str | None
+    trace: Path | None,
+    events: Path | None,
+    event: str | None,
+    series: str | None,
+    speed: float | None,
+    multiplier: float | None,
 ) -> Scenario:
     if trace is None and events is not None:
         raise BadInput("--events: belongs to a trace; give --trace too")
     if trace is not None and events is None:
         raise BadInput("--trace: which of its moments is the campaign? give --events, a CSV kind,name,start,end,note")
+    if trace is None:
+        speed = SAMPLE_SPEED if speed is None else speed
+        multiplier = SAMPLE_MULTIPLIER if multiplier is None else multiplier
     try:
         demand = read_trace(trace or Path(str(SAMPLE / TRACE_NAME)), series)
         declared = _declared(events or Path(str(SAMPLE / EVENTS_NAME)))
-        return make_scenario(demand, declared, speed=speed or (TRACE_SPEED if trace else SAMPLE_SPEED), wanted=event)
+        speed = TRACE_SPEED if speed is None else speed
+        return make_scenario(demand, declared, speed=speed, wanted=event, multiplier=multiplier)
     except (TraceError, ScenarioError) as error:
         raise BadInput(str(error)) from None
 

@@ -20,6 +20,10 @@ def run(kubeconfig: str | None) -> None:
         settings = Settings.from_environment(os.environ)
     except ValueError as error:
         raise BadInput(str(error)) from None
+    if kubeconfig:
+        os.environ["KUBECONFIG"] = kubeconfig  # kopf looks nowhere else
+    if kubeconfig:
+        os.environ["KUBECONFIG"] = kubeconfig  # where kopf looks
     configure_logging(settings.log_format)
     from forerun.controllers.operator import run as run_operator  # noqa: PLC0415  # kopf only where it is needed
     from forerun.kube.errors import ApiError  # noqa: PLC0415

@@ -19,13 +19,14 @@ from forerun.controllers.reporting import Reporter
 from forerun.controllers.resync import Resync
 from forerun.controllers.state import StorefrontState
 from forerun.controllers.ticker import Ticker
-from forerun.controllers.watching import watch
+from forerun.controllers.watching import Watches
 from forerun.domain.campaign import Key
 from forerun.observe import metrics
 from forerun.settings import Settings
 from forerun.wiring import Ports, connect
 
 _log = structlog.get_logger(__name__)
+CLOSING_SECONDS = 5.0  # kopf is given this long to end its watches by itself
 
 
 class Operator:
@@ -52,6 +53,7 @@ class Operator:
         )
         self.ticker = Ticker(ports, self.index, reconciler, self.reporter, self.states)
         self.ticker.lost = self._lost
+        self.watches = Watches(ports.settings, self.index, self._wake)
         self.resync = Resync(ports, self.index, self._wake)
         settings = ports.settings
         self.health = Health(
@@ -61,18 +63,21 @@ class Operator:
     async def run(self) -> int:
         """Run until stopped; 0 after a clean stop, 1 where leadership was lost or a part died."""
         await self.health.start()
-        tasks = [self._part("watches", self._watch()), self._part("lag", self.health.watch_loop_lag())]
-        tasks.append(self._part("leadership", self.ports.leadership.run(self._lead, self._lost)))
+        watching = self._part("watches", self.watches.run())
+        writing = self._part("leadership", self.ports.leadership.run(self._lead, self._lost))
+        lag = self._part("lag", self.health.watch_loop_lag())
         await self.stop.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        writing.cancel()
+        await asyncio.wait([writing])
+        # nothing writes any more: a successor may start while our watches close
         await self.ports.leadership.release()
+        self.watches.stop()
+        await asyncio.wait([watching], timeout=CLOSING_SECONDS)
+        for task in (watching, lag):
+            task.cancel()
+        await asyncio.wait([watching, lag])
         await self.health.stop()
         return self.exit_code
-
-    async def _watch(self) -> None:
-        await watch(self.ports.settings, self.index, self._wake, asyncio.Event(), self.stop)
 
     async def _lead(self) -> None:
         """Everything that writes; runs from the moment the Lease is ours."""

@@ -1,15 +1,19 @@
 """kopf, as a watcher only: every event goes into the index; nothing is written from here."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import kopf
+import structlog
 
-from forerun.controllers.index import Index, key_of
+from forerun.controllers.index import Index, Raw, key_of
 from forerun.domain.campaign import Key
 from forerun.settings import Settings
 
+_log = structlog.get_logger(__name__)
 GROUP_VERSION = ("forerun.dev", "v1alpha1")
 OURS = ("campaigns", "storefronts", "capacityplans", "capacitypolicies", "metricssources")
 TARGETS = (
@@ -21,17 +25,12 @@ TARGETS = (
 RECONNECT_SECONDS = 300
 
 
-def make_registry(index: Index, wake: Callable[[Key | None], None]) -> kopf.OperatorRegistry:
+def make_registry(take: Callable[[str | None, Raw], None]) -> kopf.OperatorRegistry:
     """Event handlers for everything that is watched: no finalizers, no annotations, no timers, no daemons."""
     registry = kopf.OperatorRegistry()
 
     async def on_event(event: Any, **_: Any) -> None:
-        raw = event["object"]
-        if event["type"] == "DELETED":
-            index.remove(raw)
-        else:
-            index.upsert(raw)
-        wake(key_of(raw) if raw["kind"] == "Storefront" else None)
+        take(event["type"], event["object"])
 
     for plural in OURS:
         kopf.on.event(*GROUP_VERSION, plural, id=plural, registry=registry)(on_event)
@@ -56,16 +55,54 @@ def make_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def watch(
-    settings: Settings, index: Index, wake: Callable[[Key | None], None], ready: asyncio.Event, stop: asyncio.Event
-) -> None:
-    """Watch until `stop` is set."""
-    await kopf.operator(
-        registry=make_registry(index, wake),
-        settings=make_settings(),
-        standalone=True,
-        clusterwide=not settings.watch_namespaces,
-        namespaces=settings.watch_namespaces,
-        ready_flag=ready,
-        stop_flag=stop,
-    )
+class Watches:
+    """kopf in a thread and an event loop of its own: it takes over signals and cancels foreign tasks in ours."""
+
+    def __init__(self, settings: Settings, index: Index, wake: Callable[[Key | None], None]) -> None:
+        self._settings = settings
+        self._index = index
+        self._wake = wake
+        self._stop = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch until `stop` is called; RuntimeError where kopf ends by itself."""
+        threading.Thread(target=self._watch, name="kopf", daemon=True).start()
+        await self._ended.wait()
+        if not self._stop.is_set():
+            raise RuntimeError("kopf has ended; its log says why")
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _watch(self) -> None:
+        namespaces = self._settings.watch_namespaces
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=make_registry(self._take_in_loop),
+                    settings=make_settings(),
+                    standalone=True,
+                    clusterwide=not namespaces,
+                    namespaces=namespaces,
+                    stop_flag=self._stop,
+                )
+            )
+        except Exception:  # noqa: BLE001  # told by `run` in the operator's own loop
+            _log.exception("the watches died")
+        finally:
+            with suppress(RuntimeError):  # the operator's loop may be closed by now
+                self._loop.call_soon_threadsafe(self._ended.set)
+
+    def _take_in_loop(self, kind: str | None, raw: Raw) -> None:
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._take, kind, raw)
+
+    def _take(self, kind: str | None, raw: Raw) -> None:
+        """In the operator's loop: the index is touched by one thread only."""
+        if kind == "DELETED":
+            self._index.remove(raw)
+        else:
+            self._index.upsert(raw)
+        self._wake(key_of(raw) if raw["kind"] == "Storefront" else None)

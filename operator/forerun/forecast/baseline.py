@@ -16,7 +16,9 @@ Array = npt.NDArray[np.float64]
 
 RESIDUAL_LEVELS = 128  # entries of the residual table: medians of so many equal slices of probability
 ABSURD_RPS = 1e15  # nothing serves that: a wrong unit or a broken exporter
+_SMALLEST_RPS = 1e-12
 _BINS_PER_DAY = 288
+_LARGEST_WEEKDAY = 100.0  # a weekday's size against the others
 _MAX_DAYS = 400
 _NEW_SHOP_LOG_SD = 0.6  # of the level where one point is all there is; judgement
 _UNSEEN_LOG_SD = 0.5  # of a time of day that was never seen; judgement
@@ -75,7 +77,8 @@ def clean(series: DemandSeries, now: float) -> tuple[Array, Array]:
     times: Array = series.start.timestamp() + (np.arange(values.size, dtype=np.float64) + 0.5) * series.step_seconds
     with np.errstate(invalid="ignore"):
         usable = np.isfinite(values) & (values >= 0.0) & (values <= ABSURD_RPS) & (times <= now)
-    return times[usable], values[usable]
+    # below it, quotients overflow; nobody means it
+    return times[usable], np.where(values[usable] < _SMALLEST_RPS, 0.0, values[usable])
 
 
 def outside(times: Array, windows: Sequence[tuple[float, float]]) -> npt.NDArray[np.bool_]:
@@ -171,7 +174,7 @@ def _weekday(rows: Array, daily: Array) -> Array:
     present = np.isfinite(rows)
     usual = np.where(present, daily, 0.0).sum(axis=1)
     size = np.where(present, rows, 0.0).sum(axis=1)
-    ratios = size[usual > 0.0] / usual[usual > 0.0]
+    ratios = np.clip(size[usual > 0.0] / usual[usual > 0.0], 1.0 / _LARGEST_WEEKDAY, _LARGEST_WEEKDAY)
     weeks = ratios.size
     factor = float(np.median(ratios)) ** (weeks / (weeks + 1.0)) if weeks else 1.0
     own, count = _median(rows), present.sum(axis=0)

@@ -11,7 +11,7 @@ from typing import TypeGuard
 from forerun.domain.campaign import Expected
 from forerun.forecast.priors import AUDIENCE_LOG_SD, BETWEEN_LOG_SD, MULTIPLIER_LOG_SD, PEAK_LOG_SD, Prior
 
-_LARGEST = 1e12  # a declared number above it is an error in the unit, not evidence
+_SMALLEST, _LARGEST = 1e-9, 1e12  # a declared number beyond is an error in the unit, not evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def declared_beliefs(expected: Expected, prior: Prior, usual_rps: float, kernel_
 
 
 def _positive(number: float | None) -> TypeGuard[float]:
-    return number is not None and isfinite(number) and 0.0 < number <= _LARGEST
+    return number is not None and isfinite(number) and _SMALLEST <= number <= _LARGEST
 
 
 def size(known: Belief, declared: Sequence[Belief]) -> Belief:

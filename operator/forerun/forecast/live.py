@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 _STEPS = 8  # Gauss-Newton; each moves m by at most one
-_MISFIT_LOG_SD = 0.15  # kernels are never quite right; judgement
-_MOST_BINS = 8.0  # successive bins err together: so many count as independent, at most
+_MISFIT_LOG_SD = 0.2  # kernels are never quite right; judgement
+_MOST_BINS = 6.0  # successive bins err together: so many count as independent, at most
 _DOUBT = 4.0  # degrees of freedom of the prior's tail, once data contradict it
 _LEAST_SAMPLE = 0.125  # of the paths: an effective sample size below it is mended by tempering
 LOWEST, HIGHEST = -4.0, 40.0  # of m; the square of exp(40) still fits a float32

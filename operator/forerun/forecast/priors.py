@@ -16,8 +16,9 @@ class Prior:
 
     `delay_seconds` is the median time from the declared start to the onset; its spread is
     Student-t with two degrees of freedom: scale `delay_scale_seconds` on the early side, and
-    `delay_scale_window` x window more on the late one, because a late send is rare but long. `shape_log_sd` is the log-sd of the factor on the
-    kernel's time constant. `requests_per_person` turns an audience into requests over the event.
+    `delay_scale_window` x window more on the late one, because a late send is rare but long.
+    `shape_log_sd` is the log-sd of the factor on the kernel's time constant. `requests_per_person` turns an
+    audience into requests over the event.
     """
 
     log_multiplier_mean: float

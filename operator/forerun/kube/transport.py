@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
@@ -99,10 +100,12 @@ class Transport:
         if call.body is not None:
             headers["Content-Type"] = call.content_type
             data = json.dumps(call.body, separators=(",", ":")).encode()
-        url = URL(connection.host + call.path, encoded=True)
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        # encoded already: yarl would take it apart and put it together again for every request
+        url = URL(f"{connection.host}{call.path}{query}", encoded=True)
         async with connection.session.request(
             call.method,
-            url.with_query(call.query) if call.query else url,
+            url,
             data=data,
             headers=headers,
             proxy=connection.proxy,

@@ -16,7 +16,6 @@ class Record(NamedTuple):
 
     at: int
     door_rps: float
-    campaigns: tuple[str, ...]  # whose windows have begun by then
 
 
 def rising_demand(
@@ -39,7 +38,7 @@ def rising_demand(
                 records.append((at, demand))
     if not covered:
         return _unknown(stretch, "the forecast does not reach the window")
-    return _merged(records, stretch, merge_seconds)
+    return _merged(records, merge_seconds)
 
 
 def _unknown(stretch: Stretch, why: str) -> Hold:
@@ -79,15 +78,11 @@ def _level_in(spans: Sequence[tuple[float, float, float]], begin: float, end: fl
     return max((level for start, until, level in spans if start < end and begin < until), default=spans[0][2])
 
 
-def _merged(records: Sequence[tuple[int, float]], stretch: Stretch, merge_seconds: float) -> tuple[Record, ...]:
-    groups: list[tuple[int, int, float]] = []  # first, last, demand
+def _merged(records: Sequence[tuple[int, float]], merge_seconds: float) -> tuple[Record, ...]:
+    groups: list[Record] = []
     for at, demand in records:
-        if groups and at <= groups[-1][0] + merge_seconds:
-            groups[-1] = (groups[-1][0], at, demand)
+        if groups and at <= groups[-1].at + merge_seconds:
+            groups[-1] = Record(groups[-1].at, demand)
         else:
-            groups.append((at, at, demand))
-    starts = [(sc.occurrence.start.timestamp(), sc.campaign.key.name) for sc in stretch.campaigns]
-    return tuple(
-        Record(first, demand, tuple(dict.fromkeys(name for start, name in starts if start < last + 1)))
-        for first, last, demand in groups
-    )
+            groups.append(Record(at, demand))
+    return tuple(groups)

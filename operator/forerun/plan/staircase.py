@@ -128,9 +128,9 @@ def _raises(ground: Ground, stretch: Stretch, tier: Tier, records: Sequence[Reco
             return wanted
         needs.append((float(record.at), max(state.baseline, at_least(tier, wanted))))
     ahead = ground.order.ahead[tier.name]
-    names = {record.at - ahead: record.campaigns for record in records}
     steps = required(needs, float(stretch.hold_until), float(ahead))
-    return rising((Raise(int(at), floor, names.get(int(at), stretch.names)) for at, floor in steps), state.baseline)
+    # all campaigns of the stretch ask for it: what one has raised stays for those that are still open after it
+    return rising((Raise(int(at), floor, stretch.names) for at, floor in steps), state.baseline)
 
 
 def _stairs(ground: Ground, stretch: Stretch, after: Guarded, percent: float) -> tuple[Stair, ...]:

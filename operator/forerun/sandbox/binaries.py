@@ -19,6 +19,7 @@ from forerun.sandbox import go_build, releases
 from forerun.sandbox.commands import SandboxError
 from forerun.sandbox.progress import say
 from forerun.sandbox.versions import PROGRAMS, digest
+from forerun.sandbox.workdir import end_on_signals
 
 Binaries = Mapping[str, Path]
 """Name of a program -> its path."""
@@ -156,6 +157,7 @@ def _build(names: list[str], cache: Path) -> None:
 
 def main() -> int:
     """Get all programs and print the folder, or each path where they lie in several."""
+    end_on_signals()
     try:
         found = ensure()
     except SandboxError as failed:

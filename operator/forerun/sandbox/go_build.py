@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -84,22 +85,28 @@ def _go_version(go: Path) -> tuple[int, ...]:
 def _run(argv: list[str], environment: dict[str, str], folder: Path) -> None:
     """Run to the end; its whole process group ends with us. Raises SandboxError with its last words."""
     folder.mkdir(parents=True, exist_ok=True)
-    with subprocess.Popen(
-        argv,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    with ThreadPoolExecutor(1) as pool:
+        # In a thread, as an interrupt comes to the main one: it must not come between start and pid.
+        starting = pool.submit(
+            subprocess.Popen,
+            argv,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
         try:
+            process = starting.result()
             said, _ = process.communicate()
         except BaseException:
-            # the compilers that go starts are in the group that it leads
-            os.killpg(process.pid, signal.SIGKILL)
+            if starting.exception() is None:
+                # the compilers that go starts are in the group that it leads
+                os.killpg(starting.result().pid, signal.SIGKILL)
+                starting.result().wait()
             raise
     if process.returncode != 0:
         lines = [line for line in said.strip().splitlines() if line.strip()]

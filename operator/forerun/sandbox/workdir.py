@@ -35,8 +35,11 @@ class WorkFolder:
         root.mkdir(parents=True, exist_ok=True)
         # the resolved path, as that is what stands in the command lines of what runs here
         self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-" if name else PREFIX, dir=root)).resolve()
-        self._lock = os.open(self.path / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        # locked before it has its name: a sweep must not find it in between
+        unnamed = self.path / f"{_LOCK}.new"
+        self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        unnamed.rename(self.path / _LOCK)
         self._owner = os.getpid()
         self._closed = False
         end_on_signals()
@@ -140,14 +143,20 @@ def _is_ours(pid: int, folder: Path) -> bool:
 
 
 def _command_line(pid: int) -> str:
-    """Empty where the process has ended; a zombie has no command line any more."""
-    if Path("/proc/self/cmdline").exists():
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return ""
-    done = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return done.stdout
+    """Empty where the process has ended."""
+    if not Path("/proc/self/cmdline").exists():
+        show = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+        return subprocess.run(show, capture_output=True, text=True, check=False).stdout
+    deadline = time.monotonic() + 1.0
+    try:
+        # for a moment while a program is loaded its command line is empty; a zombie's stays so
+        while not (line := Path(f"/proc/{pid}/cmdline").read_bytes()) and time.monotonic() < deadline:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}:
+                return ""
+            time.sleep(0.001)
+    except OSError:
+        return ""
+    return line.replace(b"\0", b" ").decode(errors="replace")
 
 
 def _end(folder: Path) -> None:

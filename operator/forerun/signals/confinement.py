@@ -35,6 +35,8 @@ def unconfined(query: str, matchers: Sequence[tuple[str, str]]) -> str | None:
             if missing:
                 return missing
             index = end
+        elif text == "[":  # durations only
+            index = _closing(tokens, index, "]")
         elif kind == "name" and text.lower() in _LABEL_LISTS and following == "(":
             index = _closing(tokens, index + 1, ")")
         elif kind == "name" and not _is_harmless(text, following):

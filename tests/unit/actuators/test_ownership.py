@@ -79,3 +79,9 @@ def test_the_last_entry_is_replaced_by_none_not_by_as_before():
 def test_a_garbled_note_is_no_note():
     for note in ("{", "[]", '{"minReplicas": 3}', '{"minReplicas": [["a"]]}', "null"):
         assert without_us(raw(managed("argo"), managed("forerun", "minReplicas"), note=note)) == [managed("argo")]
+
+
+def test_a_field_that_nobody_manages_any_more_goes_back_too():
+    before = managed("argo", "replicas")
+    note = former_owners(Owner.SCALE, raw(before))
+    assert without_us(raw(managed("argo"), managed("forerun"), note=note)) == [before]

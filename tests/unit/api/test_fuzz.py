@@ -127,19 +127,19 @@ def test_the_unchanged_objects_are_taken():
     assert len(convert.ledger_from(PLAN["status"])) == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(anything)
 def test_anything(obj):
     check(obj)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(mutated())
 def test_nearly_valid_objects(obj):
     check(obj)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text() | anything.map(repr) | st.just("[" * 100_000))
 def test_annotations(text):
     assert convert.entry_from_annotation(text) is None

@@ -43,6 +43,14 @@ def test_an_empty_policy_is_the_usual_one(policy):
         ({"pools": [{"name": "a", "resource": "gpu", "capacity": -1}]}, "pools[0].capacity"),
         ({"requireApprovalAbove": -1}, "requireApprovalAbove"),
         ({"serviceLevel": "0.2"}, "serviceLevel"),
+        (
+            {"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
+            "namespaceSelector.matchExpressions[0]",
+        ),
+        (
+            {"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}},
+            "namespaceSelector.matchExpressions[0]",
+        ),
         ({"pool": []}, "pool"),
     ],
 )

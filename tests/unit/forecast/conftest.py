@@ -30,8 +30,19 @@ class Scene:
     def history(self, days=14, now=START, demand=usual):
         return self.series(now - timedelta(days=days), now, 300.0, demand)
 
-    def window(self, name="shop/sale", type=CampaignType.CUSTOM, start=START, hours=2.0, overlap=Overlap.SUM, priority=0, **expected):
-        return EventWindow(name, type, Occurrence(start, start + timedelta(hours=hours)), Expected(**expected), overlap, priority)
+    def window(
+        self,
+        name="shop/sale",
+        type=CampaignType.CUSTOM,  # noqa: A002  (the word of the domain)
+        start=START,
+        hours=2.0,
+        overlap=Overlap.SUM,
+        priority=0,
+        **expected,
+    ):
+        return EventWindow(
+            name, type, Occurrence(start, start + timedelta(hours=hours)), Expected(**expected), overlap, priority
+        )
 
     def request(self, *windows, now=START - timedelta(hours=1), history=None, recent=None, past=()):
         return ForecastRequest("shop/main", now, history, recent, windows, tuple(past))

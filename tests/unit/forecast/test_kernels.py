@@ -15,7 +15,7 @@ def test_a_kernel_is_nothing_before_its_onset_rises_to_one_and_never_again(kind,
     assert curve[X < 0].abs().max() == 0
     assert curve.min() >= 0
     assert curve.max() == pytest.approx(1.0, abs=0.02)
-    rising, falling = curve[X <= mode], curve[X >= mode]
+    rising, falling = curve[mode >= X], curve[mode <= X]
     assert (rising.diff() >= -1e-5).all()
     assert (falling.diff() <= 1e-5).all()
 

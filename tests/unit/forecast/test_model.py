@@ -106,7 +106,9 @@ def test_past_occurrences_teach_the_size_even_nil_and_negative(scene, multiplier
     past, history = events(scene, 4, multiplier)
     forecast = one(scene.request(scene.window(), history=history, past=past))
     assert "past" in forecast.basis
-    assert quantile_at(forecast, scene.start + timedelta(minutes=90), MEDIAN) == pytest.approx(100 * multiplier, rel=0.25)
+    assert quantile_at(forecast, scene.start + timedelta(minutes=90), MEDIAN) == pytest.approx(
+        100 * multiplier, rel=0.25
+    )
 
 
 def test_more_occurrences_make_it_surer(scene):
@@ -188,7 +190,11 @@ def test_before_the_start_only_the_level_is_corrected_and_within_bounds(scene):
     def at_ratio(ratio):
         now = scene.start - timedelta(minutes=10)
         recent = scene.series(now - timedelta(hours=2), now, 60.0, lambda at: usual_times(at, ratio))
-        return one(scene.request(scene.window(multiplier=3.0), now=now, history=scene.history(), recent=recent)).peaks[0].p50_rps
+        return (
+            one(scene.request(scene.window(multiplier=3.0), now=now, history=scene.history(), recent=recent))
+            .peaks[0]
+            .p50_rps
+        )
 
     from math import pi, sin
 
@@ -258,7 +264,9 @@ def test_a_rehearsal_is_the_same_in_compressed_time(scene):
 
     real = scene.request(scene.window(type=CampaignType.INFLUENCER, multiplier=4.0), history=scene.history())
     window = real.upcoming[0]
-    fast_window = replace(window, occurrence=Occurrence(squeezed(window.occurrence.start), squeezed(window.occurrence.end)))
+    fast_window = replace(
+        window, occurrence=Occurrence(squeezed(window.occurrence.start), squeezed(window.occurrence.end))
+    )
     history = DemandSeries(squeezed(real.history.start), 300.0 / c, real.history.values)
     fast = ForecastRequest("shop/main", squeezed(real.now), history, None, (fast_window,))
     a, b = one(real).peaks[0], one(fast, c).peaks[0]
@@ -297,7 +305,12 @@ def test_recent_alone_is_a_baseline(scene):
 
 def test_declared_numbers_that_cannot_be_are_no_evidence(scene):
     plain = one(scene.request(scene.window(), history=scene.history())).peaks
-    for expected in (Expected(peak_rps=math.inf), Expected(multiplier=math.nan), Expected(audience=0), Expected(peak_rps=-3.0)):
+    for expected in (
+        Expected(peak_rps=math.inf),
+        Expected(multiplier=math.nan),
+        Expected(audience=0),
+        Expected(peak_rps=-3.0),
+    ):
         window = replace(scene.window(), expected=expected)
         assert one(scene.request(window, history=scene.history())).peaks == plain
 

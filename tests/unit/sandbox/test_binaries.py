@@ -61,7 +61,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def start(environment: dict[str, str], *names: str) -> subprocess.Popen[str]:
-    code = f"from forerun.sandbox.binaries import *; print(*ensure({names or versions.PROGRAMS!r}).values())"
+    code = (
+        "from forerun.sandbox.binaries import *; from forerun.sandbox.workdir import end_on_signals;"
+        f"end_on_signals(); print(*ensure({names or versions.PROGRAMS!r}).values())"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -116,7 +119,7 @@ def test_two_runs_build_once(environment: dict[str, str]) -> None:
     assert Path(environment["GO_LOG"]).read_text() == "build\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_build_leaves_nothing_half(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -127,7 +130,7 @@ def test_an_interrupted_build_leaves_nothing_half(
         time.sleep(0.01)
     run.send_signal(number)
     run.wait(timeout=10)
-    assert list((tmp_path / "cache").rglob("etcd")) == ([] if number == signal.SIGINT else [scratch])
+    assert list((tmp_path / "cache").rglob("etcd")) == ([scratch] if number == signal.SIGKILL else [])
     assert binaries.present(["etcd"], environment) == {}
     if number == signal.SIGKILL:
         end_group_of_the_stand_in(tmp_path)  # nobody could

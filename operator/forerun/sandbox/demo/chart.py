@@ -92,10 +92,12 @@ def _cell(column: _Column, row: int) -> tuple[str, str]:
     """One character and its style; the row covers [row, row + 1)."""
     filled = 0.0 if column.demand is None else min(1.0, max(0.0, column.demand - row))
     line = column.served is not None and row <= column.served < row + 1
-    if line and column.served is not None:
-        if column.future:
-            return "┄", _PLANNED
-        return "─", f"bold {_CAPACITY} on {_DEMAND}" if filled >= 1.0 else f"bold {_CAPACITY}"
+    if line and column.future:
+        return "┄", _PLANNED
+    if line and 0.0 < filled < 1.0:  # both end in this row: demand below, what is left of the capacity above it
+        return _EIGHTHS[max(1, round(filled * 8))], f"{_DEMAND} on {_PLANNED}"
+    if line:
+        return "─", f"bold {_CAPACITY} on {_DEMAND}" if filled else f"bold {_CAPACITY}"
     if filled > 0.0:
         short = column.served is not None and row >= column.served
         return _EIGHTHS[max(1, round(filled * 8))], _UNSERVED if short else _DEMAND

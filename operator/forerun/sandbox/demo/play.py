@@ -103,6 +103,8 @@ class Play:
 
     async def _prepare(self, stage: Stage, observer: Observer) -> tuple[Mapping[str, dict[str, Any]], Occurrence]:
         """Everything up to the applied campaign; the objects as they stood just before it, and its window."""
+        self._doing = "nodes, the chart by helm, the sample shop"
+        await stage.furnish()
         self._doing = "the shop's first pods start; the operator starts, with the rights of the chart's ServiceAccount"
         await asyncio.gather(stage.wait_for_pods(), stage.operate())
         # only now, so that a slow machine loses nothing of the time before the start

@@ -57,7 +57,7 @@ def _uplift(at: datetime) -> float:
         passed = (at - start) / _SALE
         if passed < 0:
             continue
-        tail = (peak - 1.0) / (1.0 + 1.2 * min(passed, 1.0))
+        tail = (peak - 1.0) / (1.0 + 3.0 * min(passed, 1.0))
         total += tail * math.exp(-max(0.0, passed - 1.0) / 0.12)
     return total
 

@@ -15,11 +15,13 @@ from forerun.domain.campaign import CampaignType
 from forerun.domain.observation import DemandSeries
 
 SAMPLE_SPEED, TRACE_SPEED = 10.0, 30.0
+SAMPLE_MULTIPLIER = 7.0  # what marketing says of the sample's sale, which reaches x8
 UTILISATION = 0.75  # of a replica's capacity, that the HPAs aim at
 MATCH = timedelta(minutes=110)  # declared length of a football match: extra time is not known beforehand
 HISTORY_DAYS = 28
 
-_WARM_UP_MARGIN_SECONDS = 30.0  # beyond the tiers' start-up: the operator sees the campaign, forecasts and plans
+_WARM_UP_MARGIN_SECONDS = 25.0  # beyond the tiers' lead times: history is loaded, the operator forecasts and plans
+_SCALING_SECONDS = 6  # from a floor to new pods: the HPA's sync, the controllers, the scheduler
 _CALM = timedelta(hours=3)  # after the campaign, with no other event: capacity can be given back
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 30.0, 1800.0  # of the live window, in real time
 _RELEASE_SECONDS = 240.0  # real time that giving back may take, at most
@@ -56,9 +58,9 @@ class TierKind:
 
 
 TIER_KINDS: tuple[TierKind, ...] = (
-    TierKind("cache", "StatefulSet", "valkey", 3.0, 1.3, 15, 30, autoscaled=False),
-    TierKind("recommender", "Deployment", "recommender-gpu", 0.4, 1.7, 20, 40, autoscaled=True),
-    TierKind("ingress", "Deployment", "nginx-ingress", 1.0, 1.1, 6, 24, autoscaled=True),
+    TierKind("cache", "StatefulSet", "valkey", 3.0, 1.3, 12, 30, autoscaled=False),
+    TierKind("recommender", "Deployment", "recommender-gpu", 0.4, 1.8, 18, 40, autoscaled=True),
+    TierKind("ingress", "Deployment", "nginx-ingress", 1.0, 1.1, 5, 24, autoscaled=True),
 )
 
 
@@ -73,6 +75,11 @@ class DemoTier:
     @property
     def name(self) -> str:
         return self.kind.name
+
+    @property
+    def lead_seconds(self) -> int:
+        """Real time from a raised floor to Ready."""
+        return self.kind.start_up_seconds + _SCALING_SECONDS
 
     def needed(self, door_rps: float) -> int:
         """Replicas without which `door_rps` requests/s are not all served; at most maxReplicas."""
@@ -96,11 +103,12 @@ class Scenario:
     speed: float
     usual_rps: float
     tiers: tuple[DemoTier, ...]
+    multiplier: float | None = None  # what marketing declares: peak / usual demand
 
     @property
     def warm_up_seconds(self) -> float:
         """Real time between the campaign's declaration and its start."""
-        return sum(tier.kind.start_up_seconds for tier in self.tiers) + _WARM_UP_MARGIN_SECONDS
+        return sum(tier.lead_seconds for tier in self.tiers) + _WARM_UP_MARGIN_SECONDS
 
     @property
     def window_seconds(self) -> float:
@@ -119,11 +127,18 @@ class Scenario:
 
 
 def make_scenario(
-    series: DemandSeries, events: Sequence[DeclaredEvent], *, speed: float, wanted: str | None = None
+    series: DemandSeries,
+    events: Sequence[DeclaredEvent],
+    *,
+    speed: float,
+    wanted: str | None = None,
+    multiplier: float | None = None,
 ) -> Scenario:
     """The scenario of one event of a trace. Raises ScenarioError."""
     if not 1.0 <= speed <= 1000.0:
         raise ScenarioError(f"--speed: {speed:g} is not between 1 and 1000")
+    if multiplier is not None and not 0.0 < multiplier <= 1000.0:
+        raise ScenarioError(f"--multiplier: {multiplier:g} is not above 0 and at most 1000")
     ordered = sorted((_declared(event) for event in events), key=lambda event: (event.start, event.name))
     event = _chosen(ordered, series, wanted)
     seconds = (event.end - event.start).total_seconds() / speed
@@ -144,6 +159,7 @@ def make_scenario(
         speed=speed,
         usual_rps=usual,
         tiers=tuple(_sized(kind, usual) for kind in TIER_KINDS),
+        multiplier=multiplier,
     )
 
 

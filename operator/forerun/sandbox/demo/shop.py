@@ -13,7 +13,7 @@ QUERY = 'sum(rate(nginx_ingress_requests_total{service="shop"}[5s]))'
 EXTERNAL_METRICS = {"shop_requests_per_second": QUERY}
 GPU_RESOURCE, GPU_NODES, GPUS_PER_NODE, CPU_NODES = "nvidia.com/gpu", 5, 8, 3
 HOLD_SECONDS = 5
-STEP_PERCENT = 50
+STEP_PERCENT = 60
 
 
 def workloads(scenario: Scenario) -> str:
@@ -30,7 +30,7 @@ def storefront(scenario: Scenario, prometheus_url: str) -> str:
 
 def campaign(scenario: Scenario, starts_at: datetime) -> str:
     """The Campaign that is to come: its start and the declared end, nothing else."""
-    return _campaign(scenario, scenario.event, scenario.slug, starts_at)
+    return _campaign(scenario, scenario.event, scenario.slug, starts_at, scenario.multiplier)
 
 
 def past_campaigns(scenario: Scenario, starts_at: datetime) -> str:
@@ -45,7 +45,9 @@ def past_campaigns(scenario: Scenario, starts_at: datetime) -> str:
     return "---\n".join(documents)
 
 
-def _campaign(scenario: Scenario, event: DeclaredEvent, name: str, starts_at: datetime) -> str:
+def _campaign(
+    scenario: Scenario, event: DeclaredEvent, name: str, starts_at: datetime, multiplier: float | None = None
+) -> str:
     values = {
         "name": name,
         "type": campaign_type(event.kind).value,
@@ -53,6 +55,7 @@ def _campaign(scenario: Scenario, event: DeclaredEvent, name: str, starts_at: da
         "end": _quoted(_instant(scenario.real(event.end, starts_at))),
         "hold": f"{HOLD_SECONDS}s",
         "step_percent": str(STEP_PERCENT),
+        "expected": "{}" if multiplier is None else f"{{multiplier: {_quoted(_decimal(multiplier))}}}",
     }
     return _render("40-campaign.yaml", values)
 
@@ -71,7 +74,7 @@ def _tier_values(tier: DemoTier) -> dict[str, str]:
         "replicas": str(tier.replicas),
         "most": str(tier.kind.max_replicas),
         "start_up": _quoted(f"{tier.kind.start_up_seconds}s"),
-        "lead": f"{tier.kind.start_up_seconds + 1}s",
+        "lead": f"{tier.lead_seconds}s",
         "calls": _quoted(f"{tier.kind.demand_per_request:g}"),
         "capacity": _quoted(_decimal(tier.capacity_rps)),
         "target": f"{max(1, round(target * 1000))}m",

@@ -30,7 +30,7 @@ _PODS_TIMEOUT = "120s"
 
 
 class Stage:
-    """`async with Stage(...)`: the control plane with the chart and the shop; then `replay` and `operate`."""
+    """`async with Stage(...)`: the control plane; then `furnish`, `operate` and `replay`, in this order."""
 
     def __init__(self, scenario: Scenario, chart: Path, log: Path) -> None:
         self._scenario = scenario
@@ -59,6 +59,10 @@ class Stage:
         cluster = await Cluster.connect(str(self.plane.kubeconfig))
         self._stack.push_async_callback(cluster.close)
         return cluster
+
+    async def furnish(self) -> None:
+        """Nodes, the chart by the real helm, and the sample shop, all at once."""
+        await asyncio.gather(self._nodes(), self._install(), self.apply(shop.workloads(self._scenario)))
 
     async def wait_for_pods(self) -> None:
         """Until the shop's first replicas are Ready."""
@@ -110,8 +114,6 @@ class Stage:
         self._binaries = await asyncio.to_thread(ensure)
         with step("control plane: etcd, kube-apiserver, controller manager, scheduler, kwok", 6):
             await self._stack.enter_async_context(self.plane)
-        with step("nodes, the chart by helm, the sample shop", 5):
-            await asyncio.gather(self._nodes(), self._install(), self.apply(shop.workloads(self._scenario)))
 
     async def _nodes(self) -> None:
         gpus = {shop.GPU_RESOURCE: str(shop.GPUS_PER_NODE)}

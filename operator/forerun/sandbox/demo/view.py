@@ -69,6 +69,8 @@ def line(frame: Frame) -> str:
     last = f", {frame.story.turns[-1].reason}" if frame.story.turns else ""
     demand = _demand(frame)
     shown = "demand unknown" if demand is None else f"demand {rps(demand)}"
+    if frame.window is None:
+        return f"{frame.doing}; Ready/floor: {tiers or 'nothing yet'}"
     return f"{_clock(frame):>14}  {frame.story.phase or frame.doing}: {shown}{peak}; Ready/floor: {tiers}{last}"
 
 
