@@ -90,6 +90,15 @@ class Shop:
         assert isinstance(written, Written), written
         return entry_of(snapshot, bounds), written
 
+    async def give_back(self, entry):
+        """Restore as the caller does: what conflicts is read and tried again."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                outcome = await restore(self.cluster, self.namespace, await self.snapshot(entry.target), entry)
+                if isinstance(outcome, Written):
+                    return outcome
+                assert outcome.reason is Reason.CONFLICT, outcome
+
 
 def entry_of(snapshot, *written, **others):
     return LedgerEntry(
@@ -281,8 +290,7 @@ async def test_a_plain_target_comes_back_whole(shop, target):
     raised = await shop.snapshot(target)
     assert (raised.annotation, raised.bounds) == (NOTE, Bounds(7, None))
     await shop.settled(target)
-    given = await restore(shop.cluster, shop.namespace, await shop.snapshot(target), entry)
-    assert isinstance(given, Written), given
+    await shop.give_back(entry)
     assert whole(await shop.settled(target)) == before
     sets = await shop.cluster.list("apps/v1", "ReplicaSet", shop.namespace)
     assert not any("forerun" in json.dumps(raw["metadata"].get("annotations")) for raw in sets)
@@ -319,8 +327,7 @@ async def test_a_target_at_zero_is_lifted_under_its_hpa_and_goes_back_to_zero(sh
             await asyncio.sleep(0.2)
     again = await lift_from_zero(shop.cluster, shop.namespace, snapshot)
     assert isinstance(again, Written) and again.before == again.after == Bounds(6, None)
-    given = await restore(shop.cluster, shop.namespace, await shop.snapshot(), entry)
-    assert isinstance(given, Written), given
+    await shop.give_back(entry)
     after = await shop.settled(WEB)
     assert after["spec"]["replicas"] == 0
     assert not any(entry["manager"] == "forerun" for entry in after["metadata"]["managedFields"])
@@ -333,7 +340,7 @@ async def test_a_plain_target_at_zero_is_raised_and_goes_back_to_zero(shop):
     before = whole(await shop.settled(WEB))
     entry, written = await shop.raise_floor(3)
     assert written.before == Bounds(0, None)
-    assert isinstance(await restore(shop.cluster, shop.namespace, await shop.snapshot(), entry), Written)
+    await shop.give_back(entry)
     assert whole(await shop.settled(WEB)) == before
 
 
@@ -536,9 +543,7 @@ async def test_a_mirror_on_a_replica_set_is_taken_off_again(shop):
     async with asyncio.timeout(WAIT_SECONDS):
         while not await marked():
             await asyncio.sleep(0.1)
-    async with asyncio.timeout(WAIT_SECONDS):
-        while isinstance(outcome := await restore(shop.cluster, shop.namespace, await shop.snapshot(), entry), Hold):
-            assert outcome.reason is Reason.CONFLICT
+    await shop.give_back(entry)
     await shop.settled(WEB)
     assert not await marked()
 

@@ -215,6 +215,7 @@ def test_replanning_changes_nothing(given_input, later, data):
     assert second.steps == first.steps
     assert third.steps == first.steps
     assert second.proposed == third.proposed
+    assert second.risks == first.risks or later
 
 
 @given(plan_inputs(), st.data())

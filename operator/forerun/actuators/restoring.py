@@ -1,5 +1,6 @@
 """Give a target back as it was, and leave nothing of ours on it."""
 
+import asyncio
 from typing import Any
 
 from forerun.actuators.floors import Standing, given_back, standing
@@ -14,7 +15,8 @@ from forerun.domain.target import Outcome, TargetSnapshot, Written
 from forerun.kube.cluster import Cluster, guard
 from forerun.kube.errors import ApiError, Conflict, Forbidden, NotFound
 
-ATTEMPTS = 4  # status updates of other controllers move the resourceVersion
+ATTEMPTS = 6  # status updates of other controllers move the resourceVersion
+PAUSE_SECONDS = 0.05  # after a conflict, doubled each time: nobody waits for this, so let them finish
 OUR_ANNOTATIONS = (LEDGER_ANNOTATION, OWNERS_ANNOTATION)
 
 Raw = dict[str, Any]
@@ -85,6 +87,7 @@ async def _leave(cluster: Cluster, namespace: str, reference: TargetRef, uid: st
         except Conflict:
             if attempt == ATTEMPTS - 1:
                 raise
+            await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
     if reference.kind == "Deployment":
         await _leave_replica_sets(cluster, namespace, raw)
     return str(raw["metadata"]["resourceVersion"])

@@ -150,7 +150,7 @@ def _leave(performance: Performance, folder: Path) -> None:
         title=scenario.event.name,
         subtitle=f"{scenario.campaign_type.value}, replayed {scenario.speed:g} times as fast as it happened",
         window=performance.window,
-        peak=performance.story.peak,
+        peak=performance.peak_before_start,
         tiers=tuple(
             TierLimits(tier.name, tier.capacity_rps, tier.kind.max_replicas, tier.kind.demand_per_request)
             for tier in scenario.tiers

@@ -244,7 +244,7 @@ class Executor:
     async def _give_back(self, key: Key, intent: Intent) -> Written | Hold:
         cluster, snapshot, entry = self._ports.cluster, intent.snapshot, intent.entry
         where = standing(snapshot, entry)
-        if where is Standing.OURS:
+        if where in {Standing.OURS, Standing.AT_BASELINE}:  # at the baseline already: a restore that was cut short
             return await restore(cluster, key.namespace, snapshot, entry)
         if where is not Standing.REPLACED:
             forgotten = await forget(cluster, key.namespace, snapshot)

@@ -18,6 +18,7 @@ from forerun.plan.executable import is_executable
 from forerun.wiring import Ports
 
 GATHER_SECONDS = 0.05  # requests that come within this time share one call
+SHARED_SECONDS = 60.0
 RECENT_SECONDS = 7200.0
 RECENT_STEP_SECONDS = 60.0
 RETRY = timedelta(seconds=10)
@@ -119,6 +120,8 @@ class Forecaster:
             history = source
         else:
             history = await self._history(source, storefront.query, now)
+            if not active:
+                self._forget_later(source.name, storefront.query)
             if active and not isinstance(history, Hold):
                 recent = await self._recent(source, storefront.query, now)
         request = ForecastRequest(
@@ -151,6 +154,16 @@ class Forecaster:
         )
         self._histories[(source.name, query)] = (now, task)
         return await asyncio.shield(task)
+
+    def _forget_later(self, source: str, query: str) -> None:
+        """Weeks of demand are 250 KiB: kept while a window is near, else only as long as others may share them."""
+        known = self._histories[(source, query)]
+
+        def forget() -> None:
+            if self._histories.get((source, query)) is known:
+                del self._histories[(source, query)]
+
+        asyncio.get_running_loop().call_later(SHARED_SECONDS, forget)
 
     async def _recent(self, source: MetricsSource, query: str, now: datetime) -> DemandSeries | Hold:
         compression = self._ports.settings.time_compression

@@ -60,6 +60,7 @@ class Index:
 
     def upsert(self, raw: Raw) -> None:
         """Take an object from a watch, a list or the answer to a write; older versions are ignored."""
+        raw["metadata"].pop("managedFields", None)  # half of the memory, and nobody here reads them
         kind, key = raw["kind"], key_of(raw)
         take = {
             "Campaign": self._upsert_campaign,

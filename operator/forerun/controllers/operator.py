@@ -64,7 +64,7 @@ class Operator:
         """Run until stopped; 0 after a clean stop, 1 where leadership was lost or a part died."""
         await self.health.start()
         watching = self._part("watches", self.watches.run())
-        writing = self._part("leadership", self.ports.leadership.run(self._lead, self._lost))
+        writing = self._part("leadership", self._stand_for_election())
         lag = self._part("lag", self.health.watch_loop_lag())
         await self.stop.wait()
         writing.cancel()
@@ -79,13 +79,20 @@ class Operator:
         await self.health.stop()
         return self.exit_code
 
+    async def _stand_for_election(self) -> None:
+        leadership = self.ports.leadership
+        await self.resync.list_all()
+        self.health.ready = True
+        for plan in self.index.plans.values():
+            leadership.note_epoch(int((plan.get("status") or {}).get("epoch") or 0))
+        await leadership.run(self._lead, self._lost)
+
     async def _lead(self) -> None:
         """Everything that writes; runs from the moment the Lease is ours."""
         _log.info("leading", identity=self.ports.identity, epoch=self.ports.leadership.epoch)
         metrics.LEADER.set(1)
         self.states.clear()
         await self.resync.list_all()
-        self.health.ready = True
         async with asyncio.TaskGroup() as group:
             group.create_task(self.ticker.run())
             group.create_task(self.reporter.run())

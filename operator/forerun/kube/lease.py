@@ -49,6 +49,9 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
         self.held_epoch = 0  # 0: this process does not hold it
         self._highest_epoch = 0  # survives a Lease that somebody deletes
 
+    def note_epoch(self, epoch: int) -> None:
+        self._highest_epoch = max(self._highest_epoch, epoch)
+
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         """(True, record), or (False, the error)."""
         try:
@@ -238,6 +241,10 @@ class Leadership:
     def epoch(self) -> int:
         """How many holders there have been, this one included; 0 before this process has led."""
         return self._lock.held_epoch
+
+    def note_epoch(self, epoch: int) -> None:
+        """An epoch that was seen in a ledger: ours will be later, even where the Lease itself was lost."""
+        self._lock.note_epoch(epoch)
 
     def holds(self) -> bool:
         """Whether this process may write now."""

@@ -152,12 +152,14 @@ def steadiness(given: GuardInput) -> tuple[Verdict, ...]:
     moves = []
     for tier in given.storefront.tiers:
         state = given.states.get(tier.name)
-        if state is None or tier.name in given.unknown or not held.get(tier.name):
+        if state is None or tier.name in given.unknown or tier.name not in held:
             continue
+        before = held[tier.name]
         # bounds and freezes may be newer than what is held
-        kept = capped(held[tier.name], max(state.baseline, tier.max_replicas))
+        kept = capped(before.raises, max(state.baseline, tier.max_replicas))
         kept = rising((s._replace(at=before_freeze(s.at, given.frozen)) for s in kept), state.baseline)
-        moves.append(Move(tier.name, steadied(given.raises.get(tier.name, ()), kept, state.baseline)))
+        fresh = given.raises.get(tier.name, ())
+        moves.append(Move(tier.name, steadied(fresh, kept, state.baseline, was_capped=before.was_capped)))
     return tuple(moves)
 
 

@@ -1,5 +1,7 @@
 """Hysteresis against the plan before: ahead of its start a campaign's floors never go down on a wobble."""
 
+from dataclasses import dataclass
+
 from forerun.domain.capacity import CapacityPlan, Step
 from forerun.domain.reason import Reason
 from forerun.plan.raises import Raise, Raises, floor_at, rising
@@ -10,7 +12,15 @@ GIVEN_BACK = frozenset({Reason.RELEASING, Reason.KEPT, Reason.BASELINE, Reason.S
 _SMALL_CHANGE = 1.05  # a rise within 5 % of what is planned is not worth a new plan
 
 
-def held_raises(previous: CapacityPlan | None, stretch: Stretch, now: int) -> dict[str, Raises]:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one tier had planned; `was_capped`: it wanted more than that."""
+
+    raises: Raises
+    was_capped: bool
+
+
+def held_raises(previous: CapacityPlan | None, stretch: Stretch, now: int) -> dict[str, Held]:
     """What the previous plan raised per tier for the campaigns of `stretch`, unchanged and not yet begun.
 
     Empty once the first of them has begun (from there on, evidence decides), and without those whose generation is
@@ -27,11 +37,12 @@ def held_raises(previous: CapacityPlan | None, stretch: Stretch, now: int) -> di
     if not names:
         return {}
     runs: dict[str, list[Raise]] = {}
+    short = {step.tier for step in previous.steps if step.reason not in GIVEN_BACK and step.reason != Reason.CAMPAIGN}
     for step in previous.steps:
         second = second_of(step.at)
         if second < stretch.hold_until:
             _follow(runs.setdefault(step.tier, []), step, second, names)
-    return {tier: rising(run, -1) for tier, run in runs.items() if run}
+    return {tier: Held(rising(run, -1), tier in short) for tier, run in runs.items() if run}
 
 
 def _follow(run: list[Raise], step: Step, second: int, names: set[str]) -> None:
@@ -42,12 +53,16 @@ def _follow(run: list[Raise], step: Step, second: int, names: set[str]) -> None:
         run.append(Raise(second, step.floor, step.campaigns))
 
 
-def steadied(fresh: Raises, held: Raises, baseline: int) -> Raises:
-    """The higher of both at each time, without rises of less than 5 % over what is held."""
+def steadied(fresh: Raises, held: Raises, baseline: int, *, was_capped: bool) -> Raises:
+    """The higher of both at each time, without rises of less than 5 % over what is held.
+
+    What was capped is compared as it is: the guards after this one cap it again, and say so again.
+    """
     if not held or fresh == held:
         return fresh
+    tolerated = 1.0 if was_capped else _SMALL_CHANGE
     merged = []
     for step in sorted({*fresh, *held}, key=lambda step: step.at):
         before, after = floor_at(held, step.at, baseline), floor_at(fresh, step.at, baseline)
-        merged.append(step._replace(floor=before if after <= before * _SMALL_CHANGE else after))
+        merged.append(step._replace(floor=before if after <= before * tolerated else after))
     return rising(merged, baseline)

@@ -26,8 +26,9 @@ ul { margin: .2rem 0; padding-left: 1.2rem; color: #334155; font-size: .92em; } 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One campaign as it was recorded. `peak` is the forecast's p50, p90, p99 in requests/s at the door.
+    """One campaign as it was recorded.
 
+    `peak` is p50, p90, p99 of the forecast made before the start, in requests/s at the door;
     `verdicts` are (promise, kept, evidence); `turns` are (time, reason, note) of the operator's Events.
     """
 

@@ -38,15 +38,22 @@ def door_plot(
     axes.axvspan(0, length, color="#f1f5f9", zorder=0)
     if peak is not None:
         axes.fill_between(
-            [0, length], peak[0], peak[2], color=_BAND, alpha=0.15, linewidth=0, label="forecast p50..p99"
+            [0, length],
+            peak[0],
+            peak[2],
+            color=_BAND,
+            alpha=0.15,
+            linewidth=0,
+            label="forecast before the start, p50..p99",
         )
-        axes.plot([0, length], [peak[1], peak[1]], color=_BAND, linewidth=0.8, linestyle=":", label="forecast p90")
+        axes.plot([0, length], [peak[1], peak[1]], color=_BAND, linewidth=0.8, linestyle=":", label="p90")
     axes.plot(seconds, demand, color=_DEMAND, linewidth=1.6, label="demand")
     axes.step(seconds, served, where="post", color=_SERVED, linewidth=1.6, label="served by Ready replicas")
     axes.fill_between(seconds, demand, served, where=_above(demand, served), color=_MISSED, alpha=0.5, linewidth=0)
     axes.set_ylabel("requests/s at the door")
     highest = max([value for value in demand if math.isfinite(value)] + ([peak[2]] if peak else []), default=1.0)
-    axes.set_ylim(0, 1.35 * highest)
+    most = max([value for value in served if math.isfinite(value)], default=0.0)
+    axes.set_ylim(0, max(1.2 * highest, min(1.1 * most, 2.5 * highest)))
     return finish(f"{_span(moments)}; 0 is the campaign's start")
 
 
@@ -101,7 +108,7 @@ def _axes(height: float) -> tuple[Any, Callable[[str], str]]:
     def finish(title: str) -> str:
         axes.set_title(title, loc="left", fontsize=9, color="#475569")
         axes.set_xlabel("seconds from the start", fontsize=8)
-        axes.legend(fontsize=7, frameon=False, ncols=5, loc="upper right")
+        axes.legend(fontsize=7, frameon=False, ncols=5, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1)
         text = io.StringIO()
         # the same rows make the same bytes
         with rc_context({"svg.hashsalt": "forerun", "svg.fonttype": "none", "font.family": "sans-serif"}):

@@ -229,6 +229,14 @@ def test_a_wobble_before_the_start_changes_nothing_but_a_real_rise_does():
     assert raises_of(make_plan(more)) == [(3450, 45)]
 
 
+def test_a_small_shortage_is_still_said_when_it_is_planned_again():
+    demand = make_forecast((3600, 1200, [3900, 3900, 3900]))
+    first = make_plan(plan_input(forecast=demand, policy=Policy(require_approval_above_replicas=39)))
+    again = make_plan(plan_input(forecast=demand, policy=Policy(require_approval_above_replicas=39), previous=first))
+    assert risks_of(again) == risks_of(first) == {Reason.APPROVAL_REQUIRED: {"want": 40, "fits": 39}}
+    assert again.steps == first.steps
+
+
 def test_after_the_start_the_forecast_may_come_down():
     first = make_plan(plan_input())
     lower = plan_input(forecast=make_forecast((3600, 1200, [500, 500, 500])), previous=first)

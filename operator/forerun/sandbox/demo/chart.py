@@ -114,18 +114,15 @@ def _label(row: int, rows: int, top: float) -> str:
 def _axis(chart: Chart, columns: int) -> Text:
     """The start and the end of the window and the present moment, under the chart."""
     line = [" "] * columns
-    marks: list[tuple[datetime, str]] = [(chart.now, "▲ now")]
+    marks = [(chart.now, "▲ now", "▲")]
     if chart.window is not None:
-        marks = [(chart.window.start, "├ start"), (chart.window.end, "┤ end"), *marks]
-    for at, text in marks:
+        marks = [(chart.window.start, "├ start", "├"), (chart.window.end, "┤ end", "┤"), *marks]
+    for at, words, sign in marks:
         place = int((at - chart.left) / (chart.right - chart.left) * columns) if chart.right > chart.left else 0
-        if not 0 <= place < columns:
-            continue
-        begin = min(place, columns - len(text)) if not text.startswith("▲") else place
-        shown = text if begin + len(text) <= columns else text[0]
-        free = all(cell == " " for cell in line[begin : begin + len(shown)])
-        shown = shown if free else shown[0]
-        line[begin : begin + len(shown)] = shown
+        for text in (words, sign):
+            if 0 <= place <= columns - len(text) and not "".join(line[place : place + len(text)]).strip():
+                line[place : place + len(text)] = text
+                break
     axis = Text(" " * LABEL_WIDTH)
     axis.append("".join(line), style="bold")
     return axis

@@ -24,7 +24,7 @@ _MOST_TURNS = 50
 
 
 class Observer:
-    """`moments` grow while `watch` runs; `story` is the newest."""
+    """`moments` grow while `watch` runs, and `peaks` (when seen; p50, p90, p99); `story` is the newest."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Observer:
         self.prometheus: PrometheusServer | None = None
         self.moments: list[Moment] = []
         self.story = Story()
+        self.peaks: list[tuple[datetime, tuple[float, float, float]]] = []
         self.objects: Mapping[str, dict[str, Any]] = {}
 
     async def watch(self) -> None:
@@ -79,6 +80,8 @@ class Observer:
         except ApiError:
             return
         self.story = story(campaign, plan, [event for event in events if self._is_ours(event)])
+        if self.story.peak is not None:
+            self.peaks.append((self._clock(), self.story.peak))
 
     async def _get(self, kind: str, name: str) -> dict[str, Any]:
         try:

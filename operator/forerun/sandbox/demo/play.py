@@ -33,6 +33,7 @@ class Performance:
     moments: tuple[Moment, ...]
     story: Story
     checks: tuple[Check, ...]
+    peak_before_start: tuple[float, float, float] | None  # p50, p90, p99 of the last forecast made before it
     seconds_to_up: float
 
     @property
@@ -63,6 +64,8 @@ class Play:
         self._opened_at = clock()
         self._window: Occurrence | None = None
         self._doing = ""
+        self._done: list[str] = []
+        self._begun_at = 0.0
         self._seconds_to_up = 0.0
 
     async def run(self) -> Performance:
@@ -71,6 +74,7 @@ class Play:
             observer = Observer(await stage.connect(), self._scenario, self._clock)
             self._seconds_to_up = self._watch.seconds
             self._opened_at = self._clock()
+            self._next("etcd, kube-apiserver, controller manager, scheduler, kwok")
             with self._screen:
                 watching = asyncio.create_task(observer.watch())
                 showing = asyncio.create_task(self._show(observer))
@@ -87,7 +91,7 @@ class Play:
 
     async def _acts(self, stage: Stage, observer: Observer, tasks: tuple[asyncio.Task[None], ...]) -> Performance:
         before, window = await self._prepare(stage, observer)
-        self._doing = ""
+        self._next("")
         await self._until(window.end, stage, tasks)
         await self._until_given_back(before, observer, stage, tasks)
         after = await observer.read_objects() or {}
@@ -98,25 +102,26 @@ class Play:
             moments=tuple(observer.moments),
             story=observer.story,
             checks=verdict(rows, self._scenario.tiers, window, before, after),
+            peak_before_start=next((peak for at, peak in reversed(observer.peaks) if at < window.start), None),
             seconds_to_up=self._seconds_to_up,
         )
 
     async def _prepare(self, stage: Stage, observer: Observer) -> tuple[Mapping[str, dict[str, Any]], Occurrence]:
         """Everything up to the applied campaign; the objects as they stood just before it, and its window."""
-        self._doing = "nodes, the chart by helm, the sample shop"
+        self._next("nodes that offer GPUs, the chart by helm, the sample shop")
         await stage.furnish()
-        self._doing = "the shop's first pods start; the operator starts, with the rights of the chart's ServiceAccount"
+        self._next("the operator, with the rights of the chart's ServiceAccount; the shop's first pods")
         await asyncio.gather(stage.wait_for_pods(), stage.operate())
         # only now, so that a slow machine loses nothing of the time before the start
         starts_at = self._clock() + timedelta(seconds=self._scenario.warm_up_seconds)
         window = Occurrence(starts_at, starts_at + timedelta(seconds=self._scenario.window_seconds))
         self._window = window
-        self._doing = "Prometheus loads the days before as history; the replay goes on from there"
+        self._next("Prometheus, with the days before as history; the replay goes on from there")
         prometheus = await stage.replay(starts_at)
         observer.prometheus = prometheus
         await stage.apply(shop.storefront(self._scenario, prometheus.url))
         await stage.apply(shop.past_campaigns(self._scenario, starts_at))
-        self._doing = "the HPAs look at their metric"
+        self._next("the real HPAs, on the demand that Prometheus shows")
         await stage.wait_for_autoscalers()
         before = await observer.read_objects()
         if before is None:
@@ -148,6 +153,12 @@ class Play:
                 return
             await asyncio.sleep(_REFRESH_SECONDS)
 
+    def _next(self, doing: str) -> None:
+        """The step before is done."""
+        if self._doing:
+            self._done.append(f"{self._doing} ({self._watch.seconds - self._begun_at:.0f} s)")
+        self._doing, self._begun_at = doing, self._watch.seconds if self._doing else 0.0
+
     async def _show(self, observer: Observer) -> None:
         while True:
             self._screen.show(self._frame(observer))
@@ -162,6 +173,7 @@ class Play:
             moments=tuple(observer.moments),
             story=observer.story,
             doing=self._doing,
+            done=tuple(self._done),
         )
 
     def _past_picture(self) -> bool:

@@ -45,76 +45,84 @@ def verdict(
 
 def ready_before_start(rows: Sequence[TimelineRow], tiers: Sequence[DemoTier], start: datetime) -> Check:
     """Every tier Ready at its floor in the last moment before the start, and something had been raised at all."""
-    evidence, passed, raised = [], True, False
-    for tier in tiers:
-        seen = [row for row in rows if row.tier == tier.name and row.at < start]
-        complete = [row for row in seen if row.floor is not None and row.ready is not None]
-        if not complete or start - complete[-1].at > _LONGEST_GAP:
-            evidence.append(f"{tier.name}: not recorded in the {_LONGEST_GAP.seconds} s before the start")
-            passed = False
-            continue
-        first, last = complete[0], complete[-1]
-        floor, ready = last.floor or 0, last.ready or 0
-        raised = raised or floor > (first.floor or 0)
-        passed = passed and ready >= floor
-        since = _since(complete, lambda row, floor=floor: (row.ready or 0) >= floor)  # type: ignore[misc]
-        when = f", since {(start - since).total_seconds():.0f} s before the start" if since and ready >= floor else ""
-        evidence.append(f"{tier.name}: {ready} Ready of a floor of {floor} (had {first.floor}){when}")
+    found = [_readiness(rows, tier, start) for tier in tiers]
+    evidence = [readiness.evidence for readiness in found]
+    raised = any(readiness.raised for readiness in found)
     if not raised:
         evidence.append("no floor was raised before the start")
-    return Check("every tier Ready at its floor before the start", passed and raised, tuple(evidence))
+    passed = raised and all(readiness.ready for readiness in found)
+    return Check("every tier Ready at its floor before the start", passed, tuple(evidence))
 
 
 def never_below_demand(rows: Sequence[TimelineRow], tiers: Sequence[DemoTier], window: Occurrence) -> Check:
     """No floor below what live demand needed, at any recorded moment of the window."""
-    evidence, passed = [], True
-    for tier in tiers:
-        inside = [row for row in rows if row.tier == tier.name and window.contains(row.at)]
-        complete = [row for row in inside if row.floor is not None and row.demand is not None]
-        gap = longest_gap([row.at for row in complete], window)
-        if gap > _LONGEST_GAP:
-            evidence.append(f"{tier.name}: {gap.total_seconds():.0f} s of the window are not recorded")
-            passed = False
-            continue
-        needs = [needed(row, tier) for row in complete]
-        worst: tuple[int, TimelineRow, int] | None = None
-        for index, row in enumerate(complete):
-            need = _lasting_need(complete, needs, index)
-            margin = (row.floor or 0) - need
-            if worst is None or margin < worst[0]:
-                worst = (margin, row, need)
-        if worst is None:
-            continue  # a gap as long as the window: refused above
-        margin, row, need = worst
-        passed = passed and margin >= 0
-        at = (row.at - window.start).total_seconds()
-        evidence.append(
-            f"{tier.name}: {len(complete)} moments; closest {at:.0f} s after the start, floor {row.floor}, "
-            f"{need} needed; at most {max(needs)} needed, floor at most {max(r.floor or 0 for r in complete)}"
-        )
-    return Check("no floor below live demand inside the window", passed, tuple(evidence))
+    found = [_cover(rows, tier, window) for tier in tiers]
+    passed = bool(found) and all(covered for covered, _ in found)
+    return Check("no floor below live demand inside the window", passed, tuple(evidence for _, evidence in found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Readiness:
+    ready: bool
+    raised: bool
+    evidence: str
+
+
+def _readiness(rows: Sequence[TimelineRow], tier: DemoTier, start: datetime) -> _Readiness:
+    seen = [r for r in rows if r.tier == tier.name and r.at < start and r.floor is not None and r.ready is not None]
+    if not seen or start - seen[-1].at > _LONGEST_GAP:
+        return _Readiness(False, False, f"{tier.name}: not recorded in the {_LONGEST_GAP.seconds} s before the start")
+    had, floor, ready = seen[0].floor or 0, seen[-1].floor or 0, seen[-1].ready or 0
+    evidence = f"{tier.name}: {ready} Ready of a floor of {floor} (had {had})"
+    since = _since(seen, lambda row: (row.ready or 0) >= floor)
+    if since is not None:
+        evidence += f", since {(start - since).total_seconds():.0f} s before the start"
+    return _Readiness(ready >= floor, floor > had, evidence)
+
+
+def _cover(rows: Sequence[TimelineRow], tier: DemoTier, window: Occurrence) -> tuple[bool, str]:
+    """Whether the tier's floor covered the need throughout, and the moment when it was closest to it."""
+    inside = [row for row in rows if row.tier == tier.name and window.contains(row.at)]
+    complete = [row for row in inside if row.floor is not None and row.demand is not None]
+    gap = longest_gap([row.at for row in complete], window)
+    if not complete or gap > _LONGEST_GAP:
+        return False, f"{tier.name}: {gap.total_seconds():.0f} s of the window are not recorded"
+    needs = [needed(row, tier) for row in complete]
+    lasting = [_lasting_need(complete, needs, index) for index in range(len(complete))]
+    floors = [row.floor or 0 for row in complete]
+    closest = min(range(len(complete)), key=lambda index: floors[index] - lasting[index])
+    at = (complete[closest].at - window.start).total_seconds()
+    return floors[closest] >= lasting[closest], (
+        f"{tier.name}: {len(complete)} moments; closest {at:.0f} s after the start, floor {floors[closest]}, "
+        f"{lasting[closest]} needed; at most {max(needs)} needed, floor at most {max(floors)}"
+    )
 
 
 def given_back(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]], tiers: Sequence[DemoTier]
 ) -> Check:
     """Every target and autoscaler as it was, field for field: all but status and what the API server itself counts."""
-    names = [name for tier in tiers for name in _objects_of(tier)]
-    evidence, passed = [], True
-    for name in names:
-        old, new = before.get(name), after.get(name)
-        if old is None or new is None:
-            evidence.append(f"{name}: not recorded {'before' if old is None else 'after'}")
-            passed = False
-            continue
-        changes = differences(comparable(old), comparable(new))
-        autoscaled = any(t.kind.autoscaled and name == f"{t.kind.workload}/{t.kind.target}" for t in tiers)
-        # where an autoscaler owns the target, its replicas are the autoscaler's: its bounds were ours, and are compared
-        ours = [change for change in changes if not (autoscaled and change.startswith(f"{_AUTOSCALERS_OWN}:"))]
-        passed = passed and not ours
-        same = f"{len(_leaves(comparable(new)))} fields identical"
-        evidence.append(f"{name}: {'; '.join(ours) if ours else same}")
-    return Check("every target given back byte for byte", passed and bool(names), tuple(evidence))
+    found = [_returned(name, before.get(name), after.get(name), tiers) for tier in tiers for name in _objects_of(tier)]
+    passed = bool(found) and all(same for same, _ in found)
+    return Check("every target given back byte for byte", passed, tuple(evidence for _, evidence in found))
+
+
+def _returned(
+    name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, tiers: Sequence[DemoTier]
+) -> tuple[bool, str]:
+    if old is None or new is None:
+        return False, f"{name}: not recorded {'before' if old is None else 'after'}"
+    autoscaled = {f"{tier.kind.workload}/{tier.kind.target}" for tier in tiers if tier.kind.autoscaled}
+    changes = _ours(old, new, autoscaled=name in autoscaled)
+    if changes:
+        return False, f"{name}: {'; '.join(changes)}"
+    return True, f"{name}: {len(_leaves(comparable(new)))} fields identical"
+
+
+def _ours(old: Mapping[str, Any], new: Mapping[str, Any], *, autoscaled: bool) -> list[str]:
+    """What differs; where an autoscaler owns the target, replicas are its own: its bounds were ours."""
+    changes = differences(comparable(old), comparable(new))
+    return [change for change in changes if not (autoscaled and change.startswith(f"{_AUTOSCALERS_OWN}:"))]
 
 
 def needed(row: TimelineRow, tier: DemoTier) -> int:
@@ -156,16 +164,11 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 def floors_are_back(before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether every object stands as it did, replicas that an autoscaler owns set aside."""
-    autoscaled = {name.partition("/")[2] for name in before if name.startswith("HorizontalPodAutoscaler/")}
-    for name, old in before.items():
-        if name not in now:
-            return False
-        changes = differences(comparable(old), comparable(now[name]))
-        if name.partition("/")[2] in autoscaled:
-            changes = [change for change in changes if not change.startswith(f"{_AUTOSCALERS_OWN}:")]
-        if changes:
-            return False
-    return True
+    scaled = {name.partition("/")[2] for name in before if name.startswith("HorizontalPodAutoscaler/")}
+    return all(
+        name in now and not _ours(old, now[name], autoscaled=name.partition("/")[2] in scaled)
+        for name, old in before.items()
+    )
 
 
 def _objects_of(tier: DemoTier) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Frame:
     moments: Sequence[Moment]
     story: Story
     doing: str
+    done: Sequence[str] = ()  # steps of the preparation that lie behind
     hint: str = "Ctrl-C ends it and gives everything back"
 
 
@@ -48,7 +49,7 @@ def render(frame: Frame, width: int, height: int) -> RenderableType:
     return Group(
         _title(frame, width),
         _figures(frame),
-        *draw(_chart(frame), width, room - why),
+        *(_preparation(frame, room - why) if _demand(frame) is None else draw(_chart(frame), width, room - why)),
         Rule(style="dim"),
         _tiers(frame, width),
         Rule(style="dim"),
@@ -78,12 +79,20 @@ def _title(frame: Frame, width: int) -> Text:
     event = frame.scenario.event
     left = f" FORERUN  {event.name} · {frame.scenario.campaign_type.value} · x{frame.scenario.speed:g} "
     phase = frame.story.phase or "Preparing"
-    right = f" {phase} · {_clock(frame)} "
+    right = f" {phase} · {_clock(frame)} " if frame.window else f" {phase} "
     title = Text(no_wrap=True)
     title.append(left[: max(0, width - len(right))], style="bold white on blue")
     title.append(" " * max(0, width - len(left) - len(right)), style="on blue")
     title.append(right, style=f"bold {_PHASES.get(phase, 'white')} on blue")
     return title
+
+
+def _preparation(frame: Frame, lines: int) -> list[Text]:
+    """What has been brought up, as long as there is no demand to draw."""
+    told = [Text(f"   ✓ {what}", style="green", no_wrap=True, overflow="ellipsis") for what in frame.done]
+    told.append(Text(f"   … {frame.doing}", no_wrap=True, overflow="ellipsis"))
+    told = [Text("")] * min(1, max(0, lines - len(told))) + told[-lines:]
+    return told + [Text("")] * (lines - len(told))
 
 
 def _clock(frame: Frame) -> str:
@@ -109,12 +118,14 @@ def _figures(frame: Frame) -> Text:
     text.append("  Ready for ", style="dim")
     served = served_rps(frame.scenario.tiers, _newest(frame))
     text.append("?" if served is None else rps(served), style="bold bright_green")
-    text.append("  forecast peak ", style="dim")
+    text.append("  peak ", style="dim")
     if frame.story.peak is None:
-        text.append("none yet", style="dim")
+        text.append("not forecast yet", style="dim")
         return text
     p50, p90, p99 = frame.story.peak
-    text.append(f"{rps(p50)} (p50) {rps(p90)} (p90) {rps(p99)} (p99)", style="bold magenta")
+    for level, value in (("p50", p50), ("p90", p90), ("p99", p99)):
+        text.append(f"{level} ", style="magenta")
+        text.append(f"{rps(value)} ", style="bold magenta")
     return text
 
 
@@ -205,7 +216,8 @@ def _bar(sight: TierSight, needed: int | None, most: int, room: int) -> Text:
 
 def _why(frame: Frame, lines: int, width: int) -> list[Text]:
     """The newest turns of the story, newest first, then what is held."""
-    told = [Text(f" {frame.doing}", style="italic", no_wrap=True, overflow="ellipsis")] if frame.doing else []
+    doing = frame.doing if _demand(frame) is not None else ""
+    told = [Text(f" {doing}", style="italic", no_wrap=True, overflow="ellipsis")] if doing else []
     for turn in reversed(frame.story.turns):
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f" {_relative(frame, turn.at):>8}  ", style="dim")
