@@ -47,7 +47,6 @@ def _show(campaign: str, namespace: str, found: dict[str, object]) -> None:
     console.print(f"CapacityReady: {gate.get('status', 'Unknown')} {gate.get('message', '')}")
     for hold in state.get("holds") or []:
         console.print(f"hold: {hold['message']}", style="yellow")
-    if state.get("kept"):
-        console.print(
-            f"kept: {', '.join(kept['tier'] for kept in state['kept'])}; `forerun release {campaign} --tier NAME` gives it back"
-        )
+    kept = ", ".join(tier["tier"] for tier in state.get("kept") or [])
+    if kept:
+        console.print(f"kept: {kept}; `forerun release {campaign} --tier NAME` gives it back")

@@ -32,11 +32,7 @@ def reasons(
 ) -> list[str]:
     """The lines of the answer; pure."""
     status = campaign.get("status") or {}
-    lines = [f"{campaign['metadata']['name']} is {status.get('phase', 'not seen by the operator yet')}"]
-    peak = (status.get("forecast") or {}).get("peak")
-    if peak:
-        at = status["forecast"].get("peakAt", "?")
-        lines.append(f"  forecast: peak {peak['p50']}/s, with 99 % certainty below {peak['p99']}/s, about {at}")
+    lines = [f"{campaign['metadata']['name']} is {status.get('phase', 'not seen by the operator yet')}", *_peak(status)]
     if plan is None:
         return [
             *lines,
@@ -45,40 +41,52 @@ def reasons(
     ledger = {entry["tier"]: entry for entry in (plan.get("status") or {}).get("ledger") or []}
     measured = {tier["name"]: tier for tier in (storefront.get("status") or {}).get("tiers") or []}
     for tier in storefront["spec"]["tiers"]:
-        lines += _tier(tier, plan, ledger.get(tier["name"]), measured.get(tier["name"]), now)
+        name = tier["name"]
+        lines.append(f"  {name} ({tier['targetRef']['kind']}/{tier['targetRef']['name']}):")
+        lines += _steps([step for step in plan["spec"].get("steps") or [] if step["tier"] == name], now)
+        lines += [_capacity(tier, measured.get(name) or {}), _raise(ledger.get(name))]
     lines += [f"  hold: {hold['message']}" for hold in status.get("holds") or []]
     return lines
 
 
-def _tier(
-    tier: dict[str, Any],
-    plan: dict[str, Any],
-    entry: dict[str, Any] | None,
-    measured: dict[str, Any] | None,
-    now: datetime,
-) -> list[str]:
-    name = tier["name"]
-    steps = [step for step in plan["spec"].get("steps") or [] if step["tier"] == name]
+def _peak(status: dict[str, Any]) -> list[str]:
+    forecast = status.get("forecast") or {}
+    peak = forecast.get("peak")
+    if not peak:
+        return []
+    at = forecast.get("peakAt", "?")
+    return [f"  forecast: peak {peak['p50']}/s, with 99 % certainty below {peak['p99']}/s, about {at}"]
+
+
+def _steps(steps: list[dict[str, Any]], now: datetime) -> list[str]:
     past = [step for step in steps if datetime.fromisoformat(step["at"]) <= now]
-    coming = [step for step in steps if datetime.fromisoformat(step["at"]) > now]
-    lines = [f"  {name} ({tier['targetRef']['kind']}/{tier['targetRef']['name']}):"]
+    lines = []
     if past:
         step = past[-1]
         asked = f" for {', '.join(step['campaigns'])}" if step.get("campaigns") else ""
         lines.append(f"    floor {step['floor']} since {step['at']}{asked}: {sentence(Reason(step['reason']))}")
-    if coming:
-        lines.append(f"    next: floor {coming[0]['floor']} at {coming[0]['at']} ({coming[0]['reason']})")
-    lead = (
-        f"{measured['leadTimeSeconds']} s (p95 of {measured['leadTimeSamples']} starts)" if measured else "as declared"
-    )
-    lines.append(f"    capacity {tier.get('capacityPerReplica', '?')}/s a replica, lead time {lead}")
-    if entry is None:
-        lines.append("    nothing of ours stands there")
-        return lines
-    baseline = entry["baseline"]["minReplicas"]
-    state = " (kept)" if entry.get("kept") else ""
-    state = " (drifted: left as somebody set it)" if entry.get("drifted") else state
-    state = " (contested: no longer fighting)" if entry.get("contested") else state
-    owner = f"{entry['ownerRef']['kind']}/{entry['ownerRef']['name']}"
-    lines.append(f"    raised on {owner} from {baseline}{state}; to be given back at the latest {entry['expires']}")
+    if len(past) < len(steps):
+        coming = steps[len(past)]
+        lines.append(f"    next: floor {coming['floor']} at {coming['at']} ({coming['reason']})")
     return lines
+
+
+def _capacity(tier: dict[str, Any], measured: dict[str, Any]) -> str:
+    lead = "as declared"
+    if "leadTimeSeconds" in measured:
+        lead = f"{measured['leadTimeSeconds']} s (p95 of {measured.get('leadTimeSamples', '?')} starts)"
+    return f"    capacity {tier.get('capacityPerReplica', '?')}/s a replica, lead time {lead}"
+
+
+def _raise(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return "    nothing of ours stands there"
+    states = {
+        "kept": " (kept)",
+        "drifted": " (drifted: left as somebody set it)",
+        "contested": " (contested: no longer fighting)",
+    }
+    state = "".join(words for name, words in states.items() if entry.get(name))
+    owner = f"{entry['ownerRef']['kind']}/{entry['ownerRef']['name']}"
+    baseline = entry["baseline"]["minReplicas"]
+    return f"    raised on {owner} from {baseline}{state}; to be given back at the latest {entry['expires']}"

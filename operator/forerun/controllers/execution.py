@@ -135,26 +135,28 @@ class Executor:
         judged = [self._intent(key, storefront.tier(d.tier), state, d, now) for d in decisions]
         intents = [found for found in judged if isinstance(found, Intent)]
         holds = [found for found in judged if isinstance(found, Hold)]
-        uncommitted = any(_must_commit(state.entry(intent.tier.name), intent.entry) for intent in intents)
-        state.ledger = _ledger_of(state, intents)
-        if uncommitted:
-            refused = await self._planner.commit_ledger(key, state)
-            if refused is not None:
-                return set(), [*holds, refused]
+        refused = await self._write_ledger_first(key, state, intents)
+        if refused is not None:
+            return set(), [*holds, refused]
         outcomes = await asyncio.gather(*(self._write(key, intent) for intent in intents))
         conflicts: set[str] = set()
         for intent, outcome in zip(intents, outcomes, strict=True):
             if isinstance(outcome, Written):
                 self._record(key, state, intent, outcome, now)
-                continue
-            state.snapshot_stale.add(intent.tier.name)
-            if outcome.reason is Reason.CONFLICT:
+            elif outcome.reason is Reason.CONFLICT:
                 conflicts.add(intent.tier.name)
             else:
+                state.snapshot_stale.add(intent.tier.name)
                 holds.append(replace(outcome, subject=intent.tier.name))
-        if any(isinstance(o, Written) and i.bounds is None for i, o in zip(intents, outcomes, strict=True)):
+        if any(intent.bounds is None for intent in intents):
             await self._planner.commit_ledger(key, state)
         return conflicts, holds
+
+    async def _write_ledger_first(self, key: Key, state: StorefrontState, intents: list[Intent]) -> Hold | None:
+        """No target is touched before the ledger covers what will be written there."""
+        uncovered = any(_must_commit(state.entry(intent.tier.name), intent.entry) for intent in intents)
+        state.ledger = _ledger_of(state, intents)
+        return await self._planner.commit_ledger(key, state) if uncovered else None
 
     def _intent(
         self, key: Key, tier: Tier, state: StorefrontState, decision: FloorDecision, now: datetime

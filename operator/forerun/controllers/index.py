@@ -53,7 +53,7 @@ class Index:
     autoscalers: dict[str, dict[tuple[str, str], Raw]] = field(default_factory=lambda: defaultdict(dict))
     workloads: dict[tuple[str, str, str], Workload] = field(default_factory=dict)
     dirty: set[Key] = field(default_factory=set)
-    refused: set[tuple[str, Key]] = field(default_factory=set)
+    unreported: set[tuple[str, Key]] = field(default_factory=set)  # acceptance to be told apart from a reconcile
     _campaigns_of: dict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
     _claims: dict[tuple[str, str, str], set[Key]] = field(default_factory=lambda: defaultdict(set))
     _targets_of_autoscaler: dict[tuple[str, str, str], tuple[str, str, str]] = field(default_factory=dict)
@@ -102,6 +102,14 @@ class Index:
             self.workloads.pop((kind, key.namespace, key.name), None)
             self._mark_target((kind, key.namespace, key.name))
 
+    def record(self, kind: str, key: Key) -> Record[Any] | None:
+        """One object of ours with its verdict, by kind."""
+        if kind == "Campaign":
+            return self.campaigns.get(key)
+        if kind == "Storefront":
+            return self.storefronts.get(key)
+        return self.policies.get(key.name) if kind == "CapacityPolicy" else self.sources.get(key.name)
+
     def campaigns_of(self, storefront: Key) -> list[Record[Campaign]]:
         """Records of the accepted campaigns of a Storefront, by name."""
         return [self.campaigns[key] for key in sorted(self._campaigns_of.get(storefront, ()))]
@@ -128,19 +136,19 @@ class Index:
         old = self.campaigns.get(key)
         if old and not is_newer(raw, old.raw):
             return
-        same = old is not None and _same_spec(raw, old.raw)
-        parsed = old.parsed if old and same else campaign_from(raw)
-        self.campaigns[key] = Record(raw, parsed)
-        if same and raw["metadata"].get("annotations") == (old.raw if old else raw)["metadata"].get("annotations"):
-            return  # our own status coming back
-        if old and old.value and (old.value.storefront != getattr(parsed, "storefront", None)):
+        if old and _same_spec(raw, old.raw):
+            self.campaigns[key] = Record(raw, old.parsed)
+            if old.value and _annotations(raw) != _annotations(old.raw):
+                self.dirty.add(Key(key.namespace, old.value.storefront))
+            return  # else it is our own status coming back
+        if old and old.value:
             self._unlink(key, old.value)
+        parsed = campaign_from(raw)
+        self.campaigns[key] = Record(raw, parsed)
         if isinstance(parsed, Refusal):
-            self.refused.add(("Campaign", key))
-            if old and old.value:
-                self._unlink(key, old.value)
+            self.unreported.add(("Campaign", key))
             return
-        self.refused.discard(("Campaign", key))
+        self.unreported.discard(("Campaign", key))
         storefront = Key(key.namespace, parsed.storefront)
         self._campaigns_of[storefront].add(key)
         self.dirty.add(storefront)
@@ -156,9 +164,9 @@ class Index:
             return
         self._forget_claims(key)
         if isinstance(parsed, Refusal):
-            self.refused.add(("Storefront", key))
+            self.unreported.add(("Storefront", key))
         else:
-            self.refused.discard(("Storefront", key))
+            self.unreported.discard(("Storefront", key))
             for tier in parsed.tiers:
                 self._claims[(tier.target.kind, key.namespace, tier.target.name)].add(key)
         self.dirty.add(key)
@@ -178,6 +186,7 @@ class Index:
             return
         self.policies[key.name] = Record(raw, policy_from(raw))
         if not old or not _same_spec(raw, old.raw):
+            self.unreported.add(("CapacityPolicy", key))
             self.dirty.update(self.storefronts)
 
     def _upsert_metricssource(self, key: Key, raw: Raw) -> None:
@@ -186,6 +195,7 @@ class Index:
             return
         self.sources[key.name] = Record(raw, metrics_source_from(raw, None))
         if not old or not _same_spec(raw, old.raw):
+            self.unreported.add(("MetricsSource", key))
             self.dirty.update(self.storefronts)
 
     def _upsert_autoscaler(self, key: Key, raw: Raw) -> None:
@@ -219,7 +229,7 @@ class Index:
 
     def _forget_campaign(self, key: Key) -> None:
         old = self.campaigns.pop(key, None)
-        self.refused.discard(("Campaign", key))
+        self.unreported.discard(("Campaign", key))
         if old and old.value:
             self._unlink(key, old.value)
 
@@ -281,6 +291,10 @@ def slim_autoscaler(raw: Raw) -> Raw:
         "metadata": {name: metadata[name] for name in kept if name in metadata},
         "spec": {name: spec[name] for name in bounds if name in spec},
     }
+
+
+def _annotations(raw: Raw) -> dict[str, str]:
+    return raw["metadata"].get("annotations") or {}
 
 
 def _same_spec(new: Raw, old: Raw) -> bool:

@@ -86,7 +86,7 @@ class Reconciler:
         decisions = decide(self._due_input(key, storefront, state, policy, now))
         unreadable = [found for found in state.snapshots.values() if isinstance(found, Hold)]
         subjects = {hold.subject for hold in unreadable}
-        holds = [d for d in decisions if isinstance(d, Hold) and d.subject not in subjects] + unreadable
+        holds = [*unreadable, *(d for d in decisions if isinstance(d, Hold) and d.subject not in subjects)]
         floors = tuple(d for d in decisions if isinstance(d, FloorDecision) and d.tier not in subjects)
         await self._executor.keep(key, state, {hold.subject for hold in holds if hold.reason is Reason.KEPT})
         if floors:
@@ -94,9 +94,12 @@ class Reconciler:
                 holds += await self._executor.carry_out(key, storefront, state, floors, now)
             await self._observer.refresh_targets(key, storefront, state)
         await self._executor.prepare(key, storefront, state, now)
-        if state.plan and state.campaigns:
-            holds += [*state.plan.risks, *state.plan.holds]
-        state.holds = _distinct(tuple(holds))
+        self._note_holds(state, holds)
+
+    def _note_holds(self, state: StorefrontState, holds: list[Hold]) -> None:
+        """What is held now, and what the plan says will fall short, each once."""
+        planned = (*state.plan.risks, *state.plan.holds) if state.plan and state.campaigns else ()
+        state.holds = tuple({(hold.reason, hold.subject): hold for hold in (*holds, *planned)}.values())
         for hold in state.holds:
             metrics.HOLDS.labels(hold.reason).inc()
 
@@ -189,7 +192,3 @@ def _with_manual_release(storefront: Storefront, wished: frozenset[str]) -> Stor
         replace(tier, release=TierRelease.GRADUAL) if tier.name in wished else tier for tier in storefront.tiers
     )
     return replace(storefront, tiers=tiers)
-
-
-def _distinct(holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
-    return tuple({(hold.reason, hold.subject): hold for hold in holds}.values())

@@ -17,7 +17,7 @@ from forerun.domain.campaign import Campaign, Key
 from forerun.domain.reason import Hold, Reason, Refusal
 from forerun.kube.errors import ApiError, Conflict, NotFound
 from forerun.observe import metrics
-from forerun.observe.campaign_status import CampaignView, campaign_status, refused_status
+from forerun.observe.campaign_status import CampaignView, accepted_status, campaign_status, refused_status
 from forerun.observe.events import Event, event_body, transitions
 from forerun.observe.storefront_status import storefront_status
 from forerun.plan.phase import PhaseInput, phase_of
@@ -37,7 +37,7 @@ class Reporter:
         self._planner = planner
         self._states = states
         self._due: dict[Key, None] = {}
-        self._refused: dict[tuple[str, Key], None] = {}
+        self._acceptance: dict[tuple[str, Key], None] = {}
         self._events: asyncio.Queue[tuple[Event, Raw]] = asyncio.Queue(EVENT_QUEUE)
         self._something = asyncio.Event()
         self._floors_waiting = 0
@@ -56,8 +56,8 @@ class Reporter:
         self._due[key] = None
         self._something.set()
 
-    def mark_refused(self, kind: str, key: Key) -> None:
-        self._refused[(kind, key)] = None
+    def mark_acceptance(self, kind: str, key: Key) -> None:
+        self._acceptance[(kind, key)] = None
         self._something.set()
 
     async def run(self) -> None:
@@ -69,17 +69,17 @@ class Reporter:
 
     async def _write_statuses(self) -> None:
         while True:
-            if self._floors_waiting or not (self._due or self._refused):
-                if not (self._due or self._refused):
+            if self._floors_waiting or not (self._due or self._acceptance):
+                if not (self._due or self._acceptance):
                     self._something.clear()
                     await self._something.wait()
                 await asyncio.sleep(0.02 if self._floors_waiting else 0)
                 continue
             try:
-                if self._refused:
-                    kind, key = next(iter(self._refused))
-                    del self._refused[(kind, key)]
-                    await self._report_refused(kind, key)
+                if self._acceptance:
+                    kind, key = next(iter(self._acceptance))
+                    del self._acceptance[(kind, key)]
+                    await self._report_acceptance(kind, key)
                 else:
                     key = next(iter(self._due))
                     del self._due[key]
@@ -88,13 +88,19 @@ class Reporter:
                 _log.warning("status not written", object=str(key), error=str(error))
                 await asyncio.sleep(1.0)
 
-    async def _report_refused(self, kind: str, key: Key) -> None:
-        record = self._index.campaigns.get(key) if kind == "Campaign" else self._index.storefronts.get(key)
-        if record is None or not isinstance(record.parsed, Refusal):
+    async def _report_acceptance(self, kind: str, key: Key) -> None:
+        """Tell of an object whether it is accepted; Campaigns and Storefronts that are get more, in `_report`."""
+        record = self._index.record(kind, key)
+        if record is None:
             return
         generation = record.raw["metadata"].get("generation", 0)
         existing = record.raw.get("status") or {}
-        await self._patch(kind, record.raw, refused_status(record.parsed, existing, generation, self._ports.clock()))
+        now = self._ports.clock()
+        if isinstance(record.parsed, Refusal):
+            phase = "Rejected" if kind == "Campaign" else None
+            await self._patch(kind, record.raw, refused_status(record.parsed, existing, generation, now, phase))
+        elif kind in {"CapacityPolicy", "MetricsSource"}:
+            await self._patch(kind, record.raw, accepted_status(existing, generation, now))
 
     async def _report(self, key: Key) -> None:
         state = self._states.get(key)
@@ -149,14 +155,14 @@ class Reporter:
             stored = await self._ports.cluster.merge_patch(
                 API_VERSION,
                 kind,
-                metadata["namespace"],
+                metadata.get("namespace"),
                 metadata["name"],
                 {"metadata": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}, "status": body},
                 subresource="status",
             )
         except (Conflict, NotFound):
             # a newer object is on its way through the watch, and brings us back here
-            key = Key(metadata["namespace"], metadata["name"])
+            key = Key(metadata.get("namespace") or "", metadata["name"])
             record = self._index.campaigns.get(key) if kind == "Campaign" else None
             if record and record.value:
                 asyncio.get_running_loop().call_later(0.5, self.mark, Key(key.namespace, record.value.storefront))

@@ -56,9 +56,8 @@ class Ticker:
 
     def _start_due(self) -> None:
         now = self._ports.clock()
-        for refused in list(self._index.refused):
-            self._index.refused.discard(refused)
-            self._reporter.mark_refused(*refused)
+        while self._index.unreported:
+            self._reporter.mark_acceptance(*self._index.unreported.pop())
         due = {key for key, state in self._states.items() if state.next_due and state.next_due <= now}
         due |= self._index.dirty
         for key in due:

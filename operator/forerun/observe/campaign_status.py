@@ -70,19 +70,29 @@ class CampaignView:
     last_outcome: LastOutcome | None = None
 
 
-def refused_status(refusal: Refusal, existing: Mapping[str, Any], generation: int, now: datetime) -> dict[str, Any]:
+def accepted_status(existing: Mapping[str, Any], generation: int, now: datetime) -> dict[str, Any]:
+    """Status of an object of which nothing more is to be told than that it is accepted."""
+    conditions = [Condition(kind, status=True, reason="Accepted") for kind in ("Ready", "Accepted")]
+    merged = merge_conditions(existing.get("conditions") or [], conditions, generation, now)
+    return {"observedGeneration": generation, "conditions": merged}
+
+
+def refused_status(
+    refusal: Refusal, existing: Mapping[str, Any], generation: int, now: datetime, phase: str | None
+) -> dict[str, Any]:
     """Status of an object that is not accepted: reason, field and remedy in one line."""
     message = f"{refusal.field}: {refusal.remedy}"
     conditions = [
         Condition("Ready", status=False, reason=Reason.INVALID, message=message),
         Condition("Accepted", status=False, reason=Reason.INVALID, message=message),
     ]
-    return {
-        "phase": "Rejected",
+    status: dict[str, Any] = {
         "observedGeneration": generation,
-        "summary": {"reason": f"{Reason.INVALID}: {refusal.field}"},
         "conditions": merge_conditions(existing.get("conditions") or [], conditions, generation, now),
     }
+    if phase is not None:
+        status |= {"phase": phase, "summary": {"reason": f"{Reason.INVALID}: {refusal.field}"}}
+    return status
 
 
 def campaign_status(view: CampaignView, existing: Mapping[str, Any], now: datetime) -> dict[str, Any]:
