@@ -381,7 +381,7 @@ def report(result: Result, shops: int) -> bool:
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--storefronts", type=int, default=500)
-    parser.add_argument("--lead-seconds", type=float, default=240.0, help="from applying the campaigns to their start")
+    parser.add_argument("--lead-seconds", type=float, default=420.0, help="from applying the campaigns to their start")
     parser.add_argument("--log", type=Path, help="keep the operator's log here")
     arguments = parser.parse_args()
     programs = binaries.require()

@@ -26,6 +26,7 @@ GROUPS = {
     "MetricsSource": ("apis/forerun.dev/v1alpha1", "metricssources"),
 }
 WATCHED = (
+    "Lease",
     "Event",
     "Deployment",
     "StatefulSet",
@@ -84,9 +85,7 @@ class Api:
     async def delete(self, kind: str, namespace: str | None, name: str) -> Raw:
         return await self._send("DELETE", path_of(kind, namespace, name))
 
-    async def _send(
-        self, method: str, path: str, body: Raw | None = None, content: str = "", manager: str = ""
-    ) -> Raw:
+    async def _send(self, method: str, path: str, body: Raw | None = None, content: str = "", manager: str = "") -> Raw:
         headers = {"Content-Type": content} if content else {}
         parameters = {"fieldManager": manager} if manager else {}
         data = None if body is None else json.dumps(body)

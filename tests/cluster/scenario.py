@@ -13,11 +13,23 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from tests.cluster.observer import Api, Observer, Raw
 from tests.cluster.operator_process import OperatorProcess
-from tests.cluster.shop import campaign, deployment, floor_of, hpa, storefront, tier, traces, unequal, whole, without_replicas
+from tests.cluster.shop import (
+    campaign,
+    deployment,
+    floor_of,
+    hpa,
+    storefront,
+    tier,
+    traces,
+    unequal,
+    whole,
+    without_replicas,
+)
 
 from forerun.domain.observation import DemandSeries
 from forerun.sandbox.control_plane import ControlPlane
@@ -129,6 +141,13 @@ class Stage:
         shown = tier("web", name, leadTime=lead, **others)
         await self.open_shop(deployment(name, 2, ready_delay), hpa(name), of=self.front(name, shown))
 
+    async def warm_up(self) -> None:
+        """Until the forecast worker answers: its start takes seconds, which no other campaign shall wait for."""
+        await self.small_shop("warm-up")
+        start = soon(86400)
+        await self.create(campaign("warm-up", "warm-up", start, start + timedelta(hours=1)))
+        await self.until(lambda: self.condition("warm-up", "Planned").get("status") == "True", "the forecast answers")
+
     def front(self, name: str, *tiers: Raw, source: str | None = None, query: str = QUERY) -> Raw:
         return storefront(name, source or self.world.source, *tiers, query=query)
 
@@ -171,6 +190,20 @@ class Stage:
         """The phases that a campaign went through, one after the other."""
         seen = changes((raw.get("status") or {}).get("phase") for raw in self.history("Campaign", name))
         return [phase for phase in seen if phase]
+
+    def story(self, name: str) -> str:
+        """A campaign's phases and tiers over time, for whoever reads why a test failed."""
+        lines = []
+        for raw in self.history("Campaign", name):
+            status = raw.get("status") or {}
+            tiers = [
+                f"{t['name']} {t.get('ready')}/{t['required']} floor {t['floor']}" for t in status.get("tiers") or ()
+            ]
+            holds = [hold["message"] for hold in status.get("holds") or ()]
+            ready = condition(status, "CapacityReady")
+            at = max((entry.get("time", "") for entry in raw["metadata"].get("managedFields", ())), default="")
+            lines.append(f"{at} {status.get('phase')} {tiers} {ready.get('status')} {holds}")
+        return "\n".join(changes(lines))
 
     def condition(self, name: str, kind: str, of: str = "Campaign") -> Raw:
         return condition(self.status(name, of), kind)
@@ -237,6 +270,8 @@ class Stage:
     def _shown(self) -> str:
         """Where everything stands, for whoever reads why a test failed."""
         shown: list[Any] = [self.differences()]
+        for raw in self.world.observer.all("Campaign", self.namespace):
+            shown += self.story(raw["metadata"]["name"]).splitlines()[-12:]
         for kind in ("Campaign", "Storefront"):
             for raw in self.world.observer.all(kind, self.namespace):
                 status = raw.get("status") or {}
@@ -260,6 +295,10 @@ class Scenarios:
     async def outcome(self, test: Callable[..., Any]) -> None:
         await self._tasks[test]
 
+    async def all_over(self) -> None:
+        """Until every one of them has ended, well or not."""
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
     async def end(self) -> None:
         for task in self._tasks.values():
             task.cancel()
@@ -271,7 +310,7 @@ async def running(plane: ControlPlane, tests: Iterable[Callable[..., Any]]) -> A
     """All `tests` (made by `scenario`) begun at once: yields the Scenarios."""
     async with contextlib.AsyncExitStack() as stack:
         world = await _world(plane, stack)
-        names = {test: f"{world.run}-{test.__name__.removeprefix('test_').replace('_', '-')}"[:63] for test in tests}
+        names = {test: _namespace(world.run, number, test.__name__) for number, test in enumerate(tests)}
         system = f"{world.run}-system"
         for name in (system, *names.values()):
             await world.create_namespace(name)
@@ -280,12 +319,16 @@ async def running(plane: ControlPlane, tests: Iterable[Callable[..., Any]]) -> A
         world.operator = world.make_operator("common", system, [*common, system])
         stack.push_async_callback(world.operator.stop)
         await world.operator.start()
-        await _warmed_up(Stage(world, system))
+        await Stage(world, system).warm_up()
         scenarios = Scenarios(world)
         stack.push_async_callback(scenarios.end)
         for test, name in names.items():
             scenarios.begin(test, name)
         yield scenarios
+
+
+def _namespace(run: str, number: int, test: str) -> str:
+    return f"{run}-{number:02}-{test.removeprefix('test_').replace('_', '-')}"[:60].rstrip("-")
 
 
 async def _world(plane: ControlPlane, stack: contextlib.AsyncExitStack) -> World:
@@ -319,14 +362,6 @@ async def _gone(api: Api, namespace: str) -> None:
         await api.delete("Namespace", None, namespace)
 
 
-async def _warmed_up(stage: Stage) -> None:
-    """The forecast worker answers: its start takes seconds, which no scenario shall wait for."""
-    start = datetime.now(UTC) + timedelta(days=1)
-    await stage.small_shop("warm-up")
-    await stage.create(campaign("warm-up", "warm-up", start, start + timedelta(hours=1)))
-    await stage.until(lambda: stage.condition("warm-up", "Planned").get("status") == "True", "the forecast answers")
-
-
 def condition(status: Raw, kind: str) -> Raw:
     return next((found for found in status.get("conditions") or () if found["type"] == kind), {})
 
@@ -338,6 +373,12 @@ def changes(values: Iterable[Any]) -> list[Any]:
         if not kept or kept[-1] != value:
             kept.append(value)
     return kept
+
+
+def is_one_raise(floors: list[int | None], baseline: int | None = 2) -> bool:
+    """Up from the baseline (a better forecast may add a step or two), down again once, and nothing after that."""
+    up = floors[:-1]
+    return floors[0] == floors[-1] == baseline and 2 <= len(up) <= 4 and all(a < b for a, b in pairwise(up))
 
 
 def is_subsequence(wanted: Iterable[str], of: Iterable[str]) -> bool:

@@ -34,7 +34,10 @@ def stateful_set(name: str, replicas: int = 2) -> Raw:
 
 def hpa(target: str, minimum: int | None = 2, maximum: int = 40) -> Raw:
     """On CPU that nobody measures here: its floor works all the same."""
-    metric = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}
+    metric = {
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}},
+    }
     spec: Raw = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target},
         "maxReplicas": maximum,
@@ -79,7 +82,12 @@ def tier(name: str, target: str, kind: str = "Deployment", **others: Any) -> Raw
 
 def storefront(name: str, source: str, *tiers: Raw, query: str = "demand") -> Raw:
     demand = {"metricsSourceRef": {"name": source}, "query": query, "unit": "requests"}
-    return {"apiVersion": OURS, "kind": "Storefront", "metadata": {"name": name}, "spec": {"demand": demand, "tiers": list(tiers)}}
+    return {
+        "apiVersion": OURS,
+        "kind": "Storefront",
+        "metadata": {"name": name},
+        "spec": {"demand": demand, "tiers": list(tiers)},
+    }
 
 
 def campaign(name: str, of: str, start: datetime, end: datetime, **others: Any) -> Raw:

@@ -58,7 +58,8 @@ class Planner:
         approved = self.approvals(storefront.key)
         inputs = (state.campaigns, state.forecast, state.proposed_forecast, state.forecast_hold, policy, approved)
         shape = tuple((tier.tier, tier.baseline, tier.lead_time_seconds) for tier in state.tiers)
-        if state.plan_inputs == (storefront.generation, inputs, shape) and state.plan is not None:
+        lost = storefront.key not in self._index.plans
+        if state.plan_inputs == (storefront.generation, inputs, shape) and state.plan is not None and not lost:
             return
         made = make_plan(
             PlanInput(
@@ -75,9 +76,12 @@ class Planner:
         )
         if state.forecast_hold:
             made = replace(made, holds=(*made.holds, state.forecast_hold))
-        if state.plan is None or not same_plan(made, state.plan) or storefront.key not in self._index.plans:
+        if state.plan is None or not same_plan(made, state.plan) or lost:
             await self._write_spec(storefront.key, made)
             state.plan = made
+        if lost and state.ledger:
+            # somebody deleted it: what we remember of the ledger is all there is
+            await self.commit_ledger(storefront.key, state)
         state.plan_inputs = (storefront.generation, inputs, shape)
 
     async def commit_ledger(self, key: Key, state: StorefrontState) -> Hold | None:

@@ -87,6 +87,9 @@ class Reporter:
             except ApiError as error:
                 _log.warning("status not written", object=str(key), error=str(error))
                 await asyncio.sleep(1.0)
+            except Exception:  # noqa: BLE001  # whatever a user can write must not stop the others
+                _log.exception("status not written", object=str(key))
+                await asyncio.sleep(1.0)
 
     async def _report_acceptance(self, kind: str, key: Key) -> None:
         """Tell of an object whether it is accepted; Campaigns and Storefronts that are get more, in `_report`."""

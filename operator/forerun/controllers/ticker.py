@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -46,13 +47,19 @@ class Ticker:
         for kind, key, _ in self._index.all_objects():
             if kind != "Campaign":
                 self._index.dirty.add(key)
-        while True:
-            self._start_due()
-            self._woken.clear()
-            try:
-                await asyncio.wait_for(self._woken.wait(), self._pause_seconds())
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                self._start_due()
+                self._woken.clear()
+                with suppress(TimeoutError):
+                    # not wait_for: in Python 3.11 it can swallow a cancellation
+                    async with asyncio.timeout(self._pause_seconds()):
+                        await self._woken.wait()
+        finally:
+            running = list(self._running.values())
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     def _start_due(self) -> None:
         now = self._ports.clock()

@@ -21,6 +21,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.METRIC_ABSURD: "the metric's value makes no sense; nothing is lowered",
     Reason.METRICS_UNREACHABLE: "the metrics source does not answer; nothing is lowered",
     Reason.FORECAST_UNAVAILABLE: "the forecast worker is not there; the last plan holds",
+    Reason.SIGNALS_DISAGREE: "a second signal contradicts the live metric; nothing is lowered",
     Reason.WAITING_FOR_DEPENDENCY: "waits until the tier that it depends on is Ready",
     Reason.CONSUMER_NOT_RELEASED: "waits until the tiers that depend on it are released",
     Reason.FREEZE_WINDOW: "a freeze window of the policy is open",

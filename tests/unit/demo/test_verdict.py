@@ -198,3 +198,30 @@ def test_differences_name_the_field():
 def test_an_empty_window_is_not_a_kept_promise(scenario):
     window = Occurrence(START, START + timedelta(seconds=90))
     assert not never_below_demand((), scenario.tiers, window).passed
+
+
+def raised_late(scenario, first, later):
+    """Raised to `first` in time, to `later` two seconds before the start; `first` replicas are Ready."""
+    return rows_of(
+        scenario,
+        moments(scenario, range(-60, -50), 1.0, 2, 2),
+        moments(scenario, range(-50, -2), 1.0, first, first),
+        moments(scenario, range(-2, 0), 1.0, later, first),
+    )
+
+
+def test_a_floor_that_rises_within_the_lead_time_is_told_and_not_judged(scenario):
+    check = ready_before_start(raised_late(scenario, 10, 12), scenario.tiers, START)
+    assert check.passed
+    assert "10 Ready of a floor of 10" in check.evidence[0]
+    assert "raised on to 12 from 2 s before it on" in check.evidence[0]
+
+
+def test_a_first_raise_within_the_lead_time_is_too_late(scenario):
+    assert not ready_before_start(raised_late(scenario, 2, 12), scenario.tiers, START).passed
+
+
+def test_ready_replicas_must_be_enough_for_the_demand_at_the_start(scenario):
+    early = moments(scenario, range(-60, -50), 1.0, 2, 2)
+    rows = rows_of(scenario, early, moments(scenario, range(-50, 0), 800.0, 4, 4))
+    assert not ready_before_start(rows, scenario.tiers, START).passed

@@ -55,6 +55,11 @@ def due(now, floor=2, demand=(100.0,) * 5, storefront=WEB, **fields):
     return decide(DueInput(at(now), storefront, **{**values, **fields}))
 
 
+def with_rate(percent):
+    """The campaign with another release rate, percent of the surplus per minute."""
+    return make_campaign(rate=percent)
+
+
 def only(outcomes):
     (outcome,) = outcomes
     return outcome
@@ -164,10 +169,7 @@ class TestLoweringInsideAWindow:
         assert summaries(self.lowering()) == [("web", 9, Reason.EVIDENCE)]
 
     def test_never_below_what_the_samples_need(self):
-        rate = replace(
-            DROP,
-            campaign=replace(DROP.campaign, release=replace(DROP.campaign.release, max_step_percent_per_minute=1000.0)),
-        )
+        rate = with_rate(1000.0)
         policy = Policy(max_step_down_percent_per_minute=1000.0)
         fast = {"campaigns": (rate,), "policy": policy}
         assert summaries(self.lowering(**fast)) == [("web", 4, Reason.EVIDENCE)]
@@ -196,6 +198,13 @@ class TestLoweringInsideAWindow:
     def test_the_tiers_own_demand_contradicts(self):
         tiers = (make_state("web", 2, 10, own_demand_rps=1200.0),)
         assert summaries(self.lowering(tiers=tiers)) == [("web", Reason.SIGNALS_DISAGREE)]
+
+    def test_the_tiers_own_demand_bounds_how_far_it_comes_down(self):
+        policy = Policy(max_step_down_percent_per_minute=1000.0)
+        tiers = (make_state("web", 2, 10, own_demand_rps=650.0),)
+        assert summaries(self.lowering(campaigns=(with_rate(1000.0),), policy=policy, tiers=tiers)) == [
+            ("web", 7, Reason.EVIDENCE)
+        ]
 
     def test_while_it_is_held_after_the_end_the_window_is_still_open(self):
         assert summaries(self.lowering(now=7500, demand=(200.0,))) == [("web", Reason.DEMAND_UNKNOWN)]
@@ -256,6 +265,14 @@ class TestGivingBack:
             due(9000, storefront=shop, tiers=apart, ledger=(make_entry("cache", 10), make_entry("web", 10)))
         )[0] == ("cache", 9, Reason.RELEASING)
 
+    def test_a_dependency_keeps_the_share_that_its_consumers_have(self):
+        shop = chain("cache", "web")
+        tiers = (make_state("cache", 2, 42), make_state("web", 2, 6))
+        ledger = (make_entry("cache", 42), make_entry("web", 10))
+        policy = Policy(max_step_down_percent_per_minute=100.0)
+        one = {"storefront": shop, "tiers": tiers, "ledger": ledger, "policy": policy}
+        assert summaries(due(9000, campaigns=(with_rate(100.0),), **one))[0] == ("cache", 22, Reason.RELEASING)
+
     def test_a_consumer_that_nothing_will_move_holds_nobody_up(self):
         shop = chain("cache", "web")
         ledger = (make_entry("cache", 10), make_entry("web", 10, drifted=True))
@@ -284,10 +301,7 @@ class TestGivingBack:
         assert summaries(due(9000, floor=6, demand=(600.0,))) == [("web", 5, Reason.RELEASING)]
 
     def test_the_slowest_rate_counts(self):
-        fast = replace(
-            DROP,
-            campaign=replace(DROP.campaign, release=replace(DROP.campaign.release, max_step_percent_per_minute=50.0)),
-        )
+        fast = with_rate(50.0)
         assert summaries(due(9000, floor=10, campaigns=(fast,))) == [("web", 9, Reason.RELEASING)]
         quick = Policy(max_step_down_percent_per_minute=100.0)
         assert summaries(due(9000, floor=10, campaigns=(fast,), policy=quick)) == [("web", 6, Reason.RELEASING)]

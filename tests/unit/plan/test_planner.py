@@ -265,7 +265,9 @@ def test_what_is_asked_for_wins_over_an_expected_way_down():
     plan = make_plan(plan_input(scheduled=[slow, second], forecast=forecast))
     inside = [(s, f) for s, f in steps_of(plan, "web") if 8250 <= s < 9600]
     assert inside == [(8250, 20)]
-    assert [step.campaigns for step in plan.steps if step.at >= at(8250)][0] == ("tv",)
+    assert {step.campaigns for step in plan.steps if step.at >= at(8250)} == {("tv",)}
+    after = [f for s, f in steps_of(plan, "web") if s >= 8250]
+    assert after == sorted(after, reverse=True)
 
 
 def test_what_was_planned_for_the_last_occurrence_is_not_held_for_the_next():

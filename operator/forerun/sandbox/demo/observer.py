@@ -6,6 +6,7 @@ the CapacityPlan) it keeps only what the live view shows.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,6 +83,8 @@ class Observer:
         self.story = story(campaign, plan, [event for event in events if self._is_ours(event)])
         if self.story.peak is not None:
             self.peaks.append((self._clock(), self.story.peak))
+        elif self.peaks:  # a campaign that is over has no forecast any more; what it was stays in view
+            self.story = replace(self.story, peak=self.peaks[-1][1])
 
     async def _get(self, kind: str, name: str) -> dict[str, Any]:
         try:

@@ -9,7 +9,8 @@ from forerun.sandbox.demo.scenario import UTILISATION, DeclaredEvent, DemoTier, 
 
 NAMESPACE = "shop"
 STOREFRONT = "main"
-QUERY = 'sum(rate(nginx_ingress_requests_total{service="shop"}[5s]))'
+RATE_SECONDS = 5
+QUERY = f'sum(rate(nginx_ingress_requests_total{{service="shop"}}[{RATE_SECONDS}s]))'
 EXTERNAL_METRICS = {"shop_requests_per_second": QUERY}
 GPU_RESOURCE, GPU_NODES, GPUS_PER_NODE, CPU_NODES = "nvidia.com/gpu", 5, 8, 3
 HOLD_SECONDS = 5

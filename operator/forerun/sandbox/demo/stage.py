@@ -85,6 +85,7 @@ class Stage:
         history = integral.history(first, datetime.now(UTC), _BACKFILL_STEP_SECONDS)
         await prometheus.backfill([CounterHistory(METRIC, LABELS, history)])
         await prometheus.start()
+        await asyncio.sleep(shop.RATE_SECONDS)  # until the query's window holds live samples only
         metrics = ExternalMetricsApi(self.plane, prometheus, shop.EXTERNAL_METRICS)
         await metrics.start()
         self._stack.push_async_callback(metrics.stop)

@@ -69,15 +69,27 @@ class _Readiness:
 
 
 def _readiness(rows: Sequence[TimelineRow], tier: DemoTier, start: datetime) -> _Readiness:
+    """Ready at the floor that stood a lead time before the start, and for the demand that is there.
+
+    A floor that rises later still, because live demand does, cannot be Ready by the start: it is told, not judged.
+    A tier that is raised for the first time so late has failed.
+    """
     seen = [r for r in rows if r.tier == tier.name and r.at < start and r.floor is not None and r.ready is not None]
     if not seen or start - seen[-1].at > _LONGEST_GAP:
         return _Readiness(False, False, f"{tier.name}: not recorded in the {_LONGEST_GAP.seconds} s before the start")
-    had, floor, ready = seen[0].floor or 0, seen[-1].floor or 0, seen[-1].ready or 0
-    evidence = f"{tier.name}: {ready} Ready of a floor of {floor} (had {had})"
-    since = _since(seen, lambda row: (row.ready or 0) >= floor)
+    lead = timedelta(seconds=tier.lead_seconds)
+    in_time = [row.floor or 0 for row in seen if row.at <= start - lead] or [seen[0].floor or 0]
+    had, floor, last, ready = in_time[0], in_time[-1], seen[-1].floor or 0, seen[-1].ready or 0
+    evidence = f"{tier.name}: {ready} Ready of a floor of {min(floor, last)} (had {had})"
+    since = _since(seen, lambda row: (row.ready or 0) >= min(floor, last))
     if since is not None:
         evidence += f", since {(start - since).total_seconds():.0f} s before the start"
-    return _Readiness(ready >= floor, floor > had, evidence)
+    if last > floor:
+        later = next(row.at for row in seen if (row.floor or 0) > floor and row.at > start - lead)
+        evidence += f"; raised on to {last} from {(start - later).total_seconds():.0f} s before it on, as demand grew"
+    late = floor <= had < last
+    enough = seen[-1].demand is None or ready >= needed(seen[-1], tier)
+    return _Readiness(ready >= min(floor, last) and enough and not late, floor > had, evidence)
 
 
 def _cover(rows: Sequence[TimelineRow], tier: DemoTier, window: Occurrence) -> tuple[bool, str]:
