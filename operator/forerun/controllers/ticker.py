@@ -32,6 +32,7 @@ class Ticker:
         self._reporter = reporter
         self._states = states
         self._running: dict[Key, asyncio.Task[None]] = {}
+        self._punctual: set[Key] = set()  # running because their time had come
         self._slots = asyncio.Semaphore(ports.settings.api_concurrency)
         self._woken = asyncio.Event()
         self.lost: Callable[[], None] = lambda: None
@@ -66,8 +67,10 @@ class Ticker:
         while self._index.unreported:
             self._reporter.mark_acceptance(*self._index.unreported.pop())
         due = {key for key, state in self._states.items() if state.next_due and state.next_due <= now}
-        due |= self._index.dirty
-        for key in due:
+        self._punctual = {key for key in self._punctual if key in self._running} | due
+        # what the watch brings waits behind what is due by the clock: most of it is the echo of our own writes
+        news = set() if self._punctual else set(self._index.dirty)
+        for key in due | news:
             if key in self._running:
                 continue  # it is dirty still, and looked at again when it is done
             self._index.dirty.discard(key)
@@ -92,7 +95,8 @@ class Ticker:
         finally:
             del self._running[key]
             self._reporter.mark(key)
-            if key in self._index.dirty:
+            self._punctual.discard(key)
+            if self._index.dirty and not self._punctual:
                 self._woken.set()
         if state.next_due is None and not state.ledger and key not in self._index.storefronts:
             self._states.pop(key, None)

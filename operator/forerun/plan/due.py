@@ -32,13 +32,19 @@ def _decide_tier(present: Moment, tier: Tier) -> FloorDecision | Hold | None:
     if entry is not None and (entry.contested or entry.drifted):
         return Hold(Reason.CONTESTED if entry.contested else Reason.DRIFTED, tier.name)
     here = standing(present, tier, state)
-    target = _target(here)
-    if target > state.floor:
-        return _raised(present, here, target) if here.asking or entry is not None else None
-    if entry is None:
+    if entry is None and not here.asking:
+        return None  # nothing of ours, and nobody asks
+    return _moved(present, here, _target(here))
+
+
+def _moved(present: Moment, here: Standing, target: int) -> FloorDecision | Hold | None:
+    """Up, down or at rest."""
+    if target > here.state.floor:
+        return _raised(present, here, target)
+    if here.entry is None:
         return None
-    if target < state.floor or not here.asking:
-        return lowered(present, here, entry, target)
+    if target < here.state.floor or not here.asking:
+        return lowered(present, here, here.entry, target)
     return _renewed(present, here)
 
 

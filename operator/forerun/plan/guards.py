@@ -66,6 +66,10 @@ class GuardInput:
     def baseline(self, tier: str) -> int:
         return self.states[tier].baseline
 
+    def surplus(self, tier: str) -> int:
+        """Replicas above the baseline at the highest floor."""
+        return top(self.raises.get(tier, ()), self.baseline(tier)) - self.baseline(tier)
+
     def raised(self) -> list[tuple[Tier, Raises]]:
         """Tiers with raises, consumers first."""
         tiers = reversed(self.storefront.tiers)
@@ -173,25 +177,31 @@ def pools(given: GuardInput) -> tuple[Verdict, ...]:
 
 
 def _divided(given: GuardInput, tiers: list[Tier], capacity: int) -> list[Cap]:
-    each = {tier.name: max(0, tier.accelerator.per_replica) if tier.accelerator else 0 for tier in tiers}
-    surplus = {
-        t.name: top(given.raises.get(t.name, ()), given.baseline(t.name)) - given.baseline(t.name) for t in tiers
-    }
-    free = max(0, capacity - sum(each[t.name] * given.baseline(t.name) for t in tiers))
-    wanted = sum(each[name] * count for name, count in surplus.items())
+    """A cap for each of `tiers` that gets less than it wants of the pool they share."""
+    each = {tier.name: _accelerators(tier) for tier in tiers}
+    surplus = {tier.name: given.surplus(tier.name) for tier in tiers}
+    free = max(0, capacity - _used(each, {tier.name: given.baseline(tier.name) for tier in tiers}))
+    wanted = _used(each, surplus)
     if wanted <= free:
         return []
     share = {name: count * free // wanted for name, count in surplus.items()}
-    left = free - sum(each[name] * count for name, count in share.items())
-    caps = []
-    for tier in tiers:  # rounding leaves a few: to the first that can use them
-        if each[tier.name] and surplus[tier.name]:
-            more = min(left // each[tier.name], surplus[tier.name] - share[tier.name])
-            left -= more * each[tier.name]
-            if share[tier.name] + more < surplus[tier.name]:
-                fits = given.baseline(tier.name) + share[tier.name] + more
-                caps.append(_cap(given, tier, fits, Reason.CAPACITY_SHORT))
-    return caps
+    left = free - _used(each, share)
+    short = [tier for tier in tiers if each[tier.name] and share[tier.name] < surplus[tier.name]]
+    for tier in short:  # rounding leaves a few: to the first that can use them
+        more = min(left // each[tier.name], surplus[tier.name] - share[tier.name])
+        share[tier.name] += more
+        left -= more * each[tier.name]
+    # a tier that has all it wants by now is capped at just that, which `guarded` takes for a pass
+    return [_cap(given, t, given.baseline(t.name) + share[t.name], Reason.CAPACITY_SHORT) for t in short]
+
+
+def _used(each: Mapping[str, int], replicas: Mapping[str, int]) -> int:
+    """Accelerators of that many replicas per tier."""
+    return sum(each[name] * count for name, count in replicas.items())
+
+
+def _accelerators(tier: Tier) -> int:
+    return max(0, tier.accelerator.per_replica) if tier.accelerator else 0
 
 
 def approval(given: GuardInput) -> tuple[Verdict, ...]:

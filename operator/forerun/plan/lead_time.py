@@ -14,25 +14,24 @@ def required(needs: Sequence[tuple[float, int]], end: float, lead_seconds: float
     """
     lead = max(0.0, lead_seconds)
     seen: deque[tuple[float, int]] = deque()  # (over at, value), values decreasing
-    moments = _moments(needs, end, lead)
+    ends = [start for start, _ in needs[1:]] + [end]
     steps: list[tuple[float, int]] = []
-    arriving = 0
-    for moment in moments:
+    arriving = before = 0
+    for moment in sorted({start - lead for start, _ in needs} | set(ends)):
         while arriving < len(needs) and needs[arriving][0] - lead <= moment:
-            value = needs[arriving][1]
-            while seen and seen[-1][1] <= value:
-                seen.pop()
-            seen.append((needs[arriving + 1][0] if arriving + 1 < len(needs) else end, value))
+            _see(seen, ends[arriving], needs[arriving][1])
             arriving += 1
         while seen and seen[0][0] <= moment:
             seen.popleft()
         highest = seen[0][1] if seen else 0
-        if highest != (steps[-1][1] if steps else 0):
+        if highest != before:
             steps.append((moment, highest))
+            before = highest
     return steps
 
 
-def _moments(needs: Sequence[tuple[float, int]], end: float, lead: float) -> list[float]:
-    """All times at which a piece comes into sight or is over, ascending."""
-    arrivals = {start - lead for start, _ in needs}
-    return sorted(arrivals | {start for start, _ in needs[1:]} | {end})
+def _see(seen: deque[tuple[float, int]], over_at: float, value: int) -> None:
+    """A piece comes into sight: it hides all earlier ones that are no larger, for they are over before it."""
+    while seen and seen[-1][1] <= value:
+        seen.pop()
+    seen.append((over_at, value))

@@ -19,7 +19,7 @@ def lowered(present: Moment, here: Standing, entry: LedgerEntry, target: int) ->
     evidence; consumers first; at most the policy's share of the surplus in a minute.
     """
     if here.state.floor <= here.baseline:
-        return None if _asked_later(present, entry) else _given_back(here, entry)
+        return _given_back(present, here, entry)
     if here.tier.release is TierRelease.NEVER:
         return None if here.asking else _hold(here, Reason.KEPT, here.baseline)
     expired = not here.asking and present.now >= entry.expires
@@ -35,13 +35,10 @@ def lowered(present: Moment, here: Standing, entry: LedgerEntry, target: int) ->
     return _stepped(present, here, entry, max(least, kept), expired=expired)
 
 
-def _asked_later(present: Moment, entry: LedgerEntry) -> bool:
-    """Whether the entry was written ahead of a raise that is still to come."""
-    return any(window.campaign in entry.campaigns for window in present.windows)
-
-
-def _given_back(here: Standing, entry: LedgerEntry) -> FloorDecision:
-    """Nothing of ours stands any more: close the entry."""
+def _given_back(present: Moment, here: Standing, entry: LedgerEntry) -> FloorDecision | None:
+    """Nothing of ours stands any more: close the entry, unless it was written ahead of a raise still to come."""
+    if any(window.campaign in entry.campaigns for window in present.windows):
+        return None
     return FloorDecision(
         here.tier.name, here.baseline, Reason.RELEASING, release=True, campaigns=entry.campaigns, expires=entry.expires
     )
@@ -123,18 +120,21 @@ def _stepped(present: Moment, here: Standing, entry: LedgerEntry, least: int, *,
     )
     worth = minute_worth(max(entry.peak, here.state.floor) - here.baseline, percent)
     floor = max(least, here.baseline, here.state.floor - worth)
-    if expired:
-        reason = Reason.EXPIRED
-    elif here.asking:
-        reason = Reason.EVIDENCE
-    else:
-        reason = Reason.SUSPENDED if any(campaign.suspend for campaign in campaigns) else Reason.RELEASING
+    suspended = any(campaign.suspend for campaign in campaigns)
     lasting = expiry(here.asking, present.given.expiry_grace_seconds) or entry.expires
     return FloorDecision(
         here.tier.name,
         floor,
-        reason,
+        _reason(here, expired=expired, suspended=suspended),
         release=floor <= here.baseline,
         campaigns=here.names or entry.campaigns,
         expires=max(lasting, entry.expires),
     )
+
+
+def _reason(here: Standing, *, expired: bool, suspended: bool) -> Reason:
+    if expired:
+        return Reason.EXPIRED
+    if here.asking:
+        return Reason.EVIDENCE
+    return Reason.SUSPENDED if suspended else Reason.RELEASING

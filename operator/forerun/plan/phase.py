@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from forerun.domain.campaign import Campaign, Occurrence, Phase, ScheduledCampaign
 from forerun.domain.capacity import CapacityPlan, Step, TierState
 from forerun.domain.ledger import LedgerEntry
-from forerun.domain.storefront import Storefront, TierRelease
+from forerun.domain.storefront import Storefront, Tier, TierRelease
 from forerun.plan.executable import is_executable
 from forerun.plan.order import lead_seconds
 from forerun.plan.steadiness import GIVEN_BACK
@@ -68,13 +68,9 @@ def _phase_before(given: PhaseInput, occurrence: Occurrence) -> Phase:
     begun = any(step.at <= given.now for step in raises)
     if not begun and _has_surplus(given):
         return Phase.RELEASING
-    if not is_executable(given.campaign, given.approved):
-        return Phase.SCHEDULED
-    if begun or not raises:
-        if capacity_ready(given).ready:
-            return Phase.ARMED
-        return Phase.WARMING if begun else Phase.SCHEDULED
-    return Phase.SCHEDULED
+    if (begun or not raises) and capacity_ready(given).ready:
+        return Phase.ARMED
+    return Phase.WARMING if begun else Phase.SCHEDULED
 
 
 def _is_releasing(given: PhaseInput) -> bool:
@@ -106,25 +102,27 @@ def capacity_ready(given: PhaseInput) -> CapacityReadiness:
     if given.storefront is None or given.occurrence is None:
         return CapacityReadiness(ready=False, tiers=())
     states = {state.tier: state for state in given.tiers}
-    planned = _is_planned(given)
-    held = {hold.subject for hold in given.plan.holds} if given.plan else set()
-    held_whole = bool(held & {given.storefront.key.name, given.campaign.key.name})
-    tiers = []
-    for tier in given.storefront.tiers:
-        state = states.get(tier.name)
-        required = None
-        if planned and state is not None and not held_whole and tier.name not in held:
-            lead = lead_seconds(state, tier.lead_time_seconds)
-            required = required_at_start(given.plan, tier.name, given.occurrence, state.baseline, lead)
-        tiers.append(TierReadiness(tier.name, state.floor if state else None, required, state.ready if state else None))
-    return CapacityReadiness(ready=all(tier.is_ready for tier in tiers), tiers=tuple(tiers))
+    tiers = tuple(_readiness(given, given.occurrence, tier, states.get(tier.name)) for tier in given.storefront.tiers)
+    return CapacityReadiness(ready=all(tier.is_ready for tier in tiers), tiers=tiers)
 
 
-def _is_planned(given: PhaseInput) -> bool:
-    """Whether the plan was made from this campaign as it stands, and is carried out."""
-    key = (given.campaign.key.name, given.campaign.generation)
-    planned = given.plan is not None and key in given.plan.generations
-    return planned and is_executable(given.campaign, given.approved)
+def _readiness(given: PhaseInput, occurrence: Occurrence, tier: Tier, state: TierState | None) -> TierReadiness:
+    if state is None:
+        return TierReadiness(tier.name, None, None, None)
+    required = None
+    if _is_planned(given, tier.name):
+        lead = lead_seconds(state, tier.lead_time_seconds)
+        required = required_at_start(given.plan, tier.name, occurrence, state.baseline, lead)
+    return TierReadiness(tier.name, state.floor, required, state.ready)
+
+
+def _is_planned(given: PhaseInput, tier: str) -> bool:
+    """Whether the plan was made from this campaign as it stands, is carried out, and holds back nothing of it."""
+    name, plan = given.campaign.key.name, given.plan
+    if plan is None or not is_executable(given.campaign, given.approved):
+        return False
+    held = {hold.subject for hold in plan.holds}
+    return (name, given.campaign.generation) in plan.generations and held.isdisjoint({tier, name, plan.storefront})
 
 
 def required_at_start(
@@ -136,12 +134,15 @@ def required_at_start(
     demand that comes later. Where none begins so early, the first one counts: it is late, not needless.
     """
     raises = [step for step in (plan.steps if plan else ()) if step.tier == tier and step.at <= occurrence.start]
-    early = [step for step in raises if step.at <= occurrence.start - timedelta(seconds=lead_seconds)]
-    step = early[-1] if early else None
-    if step is None or step.reason in GIVEN_BACK:
-        later = [step for step in raises if step not in early and step.reason not in GIVEN_BACK]
-        step = later[0] if later else None
-    return max(baseline, step.floor) if step else baseline
+    floors = [_asked_floor(step, baseline) for step in raises]
+    in_time = occurrence.start - timedelta(seconds=lead_seconds)
+    early = sum(1 for step in raises if step.at <= in_time)
+    standing = floors[early - 1] if early else baseline
+    return standing if standing > baseline else next((floor for floor in floors[early:] if floor > baseline), baseline)
+
+
+def _asked_floor(step: Step, baseline: int) -> int:
+    return baseline if step.reason in GIVEN_BACK else max(baseline, step.floor)
 
 
 def _asked(plan: CapacityPlan | None, campaign: Campaign) -> Sequence[Step]:

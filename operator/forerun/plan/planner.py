@@ -1,6 +1,7 @@
 """The plan: which floor each tier has, from when on, and why."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from forerun.domain.campaign import Mode, ScheduledCampaign
@@ -39,29 +40,32 @@ def make_plan(given: PlanInput) -> CapacityPlan:
     unknown the previous plan is kept whole and the plan holds `DEMAND_UNKNOWN`.
     """
     executable = tuple(sc for sc in given.campaigns if is_executable(sc.campaign, given.approved))
-    shown = tuple(sc for sc in given.campaigns if not sc.campaign.suspend)
     waiting = _not_executed(given, executable)
     if executable and given.forecast is None:
         return _kept(given, waiting)
     drafted = _draft(given, executable, given.forecast)
-    proposed: tuple[Step, ...] = ()
-    if waiting or any(risk.reason is Reason.APPROVAL_REQUIRED for risk in drafted.risks):
-        forecast = given.proposed_forecast or (None if waiting else given.forecast)
-        wished = _draft(given, shown, forecast, proposal=True)
-        present = set(drafted.steps)
-        proposed = tuple(step for step in wished.steps if step not in present)
     return CapacityPlan(
         storefront=given.storefront.key.name,
         generated_at=given.now,
         horizon=moment_of(max(drafted.horizon, second_of(given.now))),
         steps=drafted.steps,
-        proposed=proposed,
+        proposed=_proposed(given, drafted, some_wait=bool(waiting)),
         peak_rps=drafted.peak_rps,
         cost=drafted.cost,
         risks=drafted.risks,
         holds=(*drafted.holds, *waiting),
         generations=_generations(given),
     )
+
+
+def _proposed(given: PlanInput, drafted: _Drafted, *, some_wait: bool) -> tuple[Step, ...]:
+    """The steps that the plan would have besides, if every campaign were carried out and approved."""
+    if not some_wait and all(risk.reason is not Reason.APPROVAL_REQUIRED for risk in drafted.risks):
+        return ()
+    forecast = given.proposed_forecast or (None if some_wait else given.forecast)
+    shown = tuple(sc for sc in given.campaigns if not sc.campaign.suspend)
+    present = set(drafted.steps)
+    return tuple(step for step in _draft(given, shown, forecast, proposal=True).steps if step not in present)
 
 
 def _generations(given: PlanInput) -> tuple[tuple[str, int], ...]:
@@ -117,22 +121,27 @@ def _sane(state: TierState) -> TierState:
 def _joined(ground: Ground, cases: Sequence[Staircase]) -> _Drafted:
     steps = envelope(cases, {name: state.baseline for name, state in ground.states.items()})
     now = second_of(ground.given.now)
-    late = (late_tiers(now, case.stretch, case.raises, ground.states, ground.order) for case in cases)
-    caps = (Hold(cap.reason, cap.tier, {"want": cap.want, "fits": cap.fits}) for case in cases for cap in case.caps)
     holds = _once(hold for case in cases for hold in case.holds)
-    seconds: dict[str, int] = {}
+    risks = (risk for case in cases for risk in _risks(ground, case, now))
+    seconds: Counter[str] = Counter()
     for case in cases:
-        for tier, added in case.replica_seconds.items():
-            seconds[tier] = seconds.get(tier, 0) + added
+        seconds.update(case.replica_seconds)
     ends = [case.stretch.hold_until for case in cases] + [second_after(step.at) for step in steps]
     return _Drafted(
         steps=steps,
         horizon=max(ends, default=0),
         peak_rps=max((case.peak_rps for case in cases), default=0.0),
         cost=cost_of(ground.given.storefront, seconds),
-        risks=_once((*holds, *caps, *(hold for holds_of_case in late for hold in holds_of_case))),
+        risks=_once((*holds, *risks)),
         holds=holds,
     )
+
+
+def _risks(ground: Ground, case: Staircase, now: int) -> Iterator[Hold]:
+    """What one stretch falls short of: caps, and raises that begin too late."""
+    for cap in case.caps:
+        yield Hold(cap.reason, cap.tier, {"want": cap.want, "fits": cap.fits})
+    yield from late_tiers(now, case.stretch, case.raises, ground.states, ground.order)
 
 
 def _once(holds: Iterable[Hold]) -> tuple[Hold, ...]:

@@ -52,32 +52,45 @@ def way_down(
     Where that would be more than `most_rounds` rounds, several minutes are taken together, at the end of them. No
     step falls into a freeze. Tiers that are never released are left out: they hold nobody up.
     """
-    surplus = {
-        tier.name: tops[tier.name] - baselines[tier.name]
-        for tier in storefront.tiers
-        if tier.release is TierRelease.GRADUAL and tops.get(tier.name, 0) > baselines.get(tier.name, 0)
-    }
+    surplus = _surplus(storefront, baselines, tops)
     worth = {name: minute_worth(count, percent) for name, count in surplus.items()}
     rounds = max((math.ceil(count / worth[name]) for name, count in surplus.items()), default=0)
     minutes = max(1, math.ceil(rounds / max(1, most_rounds)))
+    consumers = {name: [c.name for c in storefront.consumers(name) if c.name in surplus] for name in surplus}
     remaining = dict(surplus)
-    consumers = {tier.name: [c.name for c in storefront.consumers(tier.name)] for tier in storefront.tiers}
-    order = [tier.name for tier in reversed(storefront.tiers) if tier.name in surplus]
     steps: list[Down] = []
-    at, passed = begin, 0
+    at, share = begin, 1  # the first round is one minute's worth: it is due at once
     while any(remaining.values()):
-        at, before = after_freeze(at, frozen), len(steps)
-        # the first round is one minute's worth: it is due at once
-        share = 1 if passed == 0 else minutes
-        for name in order:
-            fractions = [remaining[c] / surplus[c] for c in consumers[name] if c in surplus]
-            least = kept_for_consumers(surplus[name], fractions)
-            left = min(remaining[name], max(least, remaining[name] - worth[name] * share))
-            if left < remaining[name]:
-                remaining[name] = left
-                steps.append(Down(at, name, baselines[name] + left))
-        if len(steps) == before:
+        at = after_freeze(at, frozen)
+        lowered = _round(surplus, remaining, consumers, {name: count * share for name, count in worth.items()})
+        if not lowered:
             break  # tiers that wait for each other: `due` reports them
-        passed += 1
-        at += STEP_SECONDS * minutes
+        steps.extend(Down(at, name, baselines[name] + remaining[name]) for name in lowered)
+        at, share = at + STEP_SECONDS * minutes, minutes
     return tuple(steps)
+
+
+def _surplus(storefront: Storefront, baselines: Mapping[str, int], tops: Mapping[str, int]) -> dict[str, int]:
+    """Replicas that each tier has to give back, consumers first."""
+    return {
+        tier.name: tops[tier.name] - baselines[tier.name]
+        for tier in reversed(storefront.tiers)
+        if tier.release is TierRelease.GRADUAL and tops.get(tier.name, 0) > baselines.get(tier.name, 0)
+    }
+
+
+def _round(
+    surplus: Mapping[str, int],
+    remaining: dict[str, int],
+    consumers: Mapping[str, Sequence[str]],
+    allowed: Mapping[str, int],
+) -> list[str]:
+    """Lower `remaining` by what is `allowed`, consumers first; the tiers that came down."""
+    lowered = []
+    for name, count in surplus.items():
+        least = kept_for_consumers(count, (remaining[c] / surplus[c] for c in consumers[name]))
+        left = min(remaining[name], max(least, remaining[name] - allowed[name]))
+        if left < remaining[name]:
+            remaining[name] = left
+            lowered.append(name)
+    return lowered

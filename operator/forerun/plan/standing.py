@@ -111,12 +111,16 @@ def standing(moment: Moment, tier: Tier, state: TierState) -> Standing:
     baseline = max(0, state.baseline)
     step = owed_step(moment.given.plan, tier.name, moment.now)
     planned = set(step.campaigns) if step else set()
-    asking = tuple(w for w in moment.windows if w.occurrence.start <= moment.now or w.campaign in planned)
-    is_owed = step is not None and any(window.campaign in planned for window in moment.windows)
-    owed = max(baseline, min(step.floor, tier.max_replicas)) if step and is_owed else baseline
-    need = None if isinstance(moment.live, Hold) else size(tier, moment.live.value)
-    live_need = None if need is None or isinstance(need, Hold) else need
-    return Standing(tier, state, moment.entries.get(tier.name), baseline, owed, asking, live_need)
+    owing = {window.campaign for window in moment.windows} & planned
+    asking = tuple(w for w in moment.windows if w.campaign in owing or w.occurrence.start <= moment.now)
+    owed = max(baseline, min(step.floor, tier.max_replicas)) if step and owing else baseline
+    entry = moment.entries.get(tier.name)
+    return Standing(tier, state, entry, baseline, owed, asking, _live_need(moment, tier))
+
+
+def _live_need(moment: Moment, tier: Tier) -> int | None:
+    need = moment.live if isinstance(moment.live, Hold) else size(tier, moment.live.value)
+    return None if isinstance(need, Hold) else need
 
 
 def owed_step(plan: CapacityPlan | None, tier: str, now: datetime) -> Step | None:

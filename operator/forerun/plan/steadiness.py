@@ -9,6 +9,8 @@ from forerun.plan.windows import Stretch, second_of
 
 GIVEN_BACK = frozenset({Reason.RELEASING, Reason.KEPT, Reason.BASELINE, Reason.SUSPENDED, Reason.EXPIRED})
 
+CAPPED = frozenset({Reason.MAX_REPLICAS, Reason.CAPACITY_SHORT, Reason.BUDGET_EXCEEDED, Reason.APPROVAL_REQUIRED})
+
 _SMALL_CHANGE = 1.05  # a rise within 5 % of what is planned is not worth a new plan
 
 
@@ -29,24 +31,23 @@ def held_raises(previous: CapacityPlan | None, stretch: Stretch, now: int) -> di
     if previous is None or now >= stretch.start:
         return {}
     generations = set(previous.generations)
-    names = {
-        sc.campaign.key.name
-        for sc in stretch.campaigns
-        if (sc.campaign.key.name, sc.campaign.generation) in generations
-    }
-    if not names:
-        return {}
+    campaigns = (sc.campaign for sc in stretch.campaigns)
+    names = {c.key.name for c in campaigns if (c.key.name, c.generation) in generations}
     runs: dict[str, list[Raise]] = {}
-    short = {step.tier for step in previous.steps if step.reason not in GIVEN_BACK and step.reason != Reason.CAMPAIGN}
     for step in previous.steps:
-        second = second_of(step.at)
-        if second < stretch.hold_until:
-            _follow(runs.setdefault(step.tier, []), step, second, names)
-    return {tier: Held(rising(run, -1), tier in short) for tier, run in runs.items() if run}
+        _follow(runs.setdefault(step.tier, []), step, names, stretch.hold_until)
+    return {tier: Held(rising(run, -1), _was_capped(previous, tier)) for tier, run in runs.items() if run}
 
 
-def _follow(run: list[Raise], step: Step, second: int, names: set[str]) -> None:
+def _was_capped(plan: CapacityPlan, tier: str) -> bool:
+    return any(step.tier == tier and step.reason in CAPPED for step in plan.steps)
+
+
+def _follow(run: list[Raise], step: Step, names: set[str], until: int) -> None:
     """Only the last run of raises counts: what was given back before belongs to an earlier occurrence."""
+    second = second_of(step.at)
+    if second >= until:
+        return
     if step.reason in GIVEN_BACK:
         run.clear()
     elif step.campaigns and names.issuperset(step.campaigns):

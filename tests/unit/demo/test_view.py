@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -7,8 +8,8 @@ from tests.unit.demo.conftest import START, WINDOW, moments
 
 from forerun.domain.campaign import Occurrence
 from forerun.sandbox.demo.chart import Chart, Point, draw
+from forerun.sandbox.demo.picture import picture
 from forerun.sandbox.demo.recording import PlannedStep, Story, Turn
-from forerun.sandbox.demo.screen import picture
 from forerun.sandbox.demo.view import Frame, line, render
 
 WINDOW_AHEAD = Occurrence(START + timedelta(seconds=20), START + timedelta(seconds=80))
@@ -129,3 +130,11 @@ def test_the_marks_of_the_axis_never_overwrite_each_other():
     assert "├ start" in axis
     assert "┤ end" in axis
     assert "▲" not in axis
+
+
+def test_no_text_of_the_picture_depends_on_blanks(live):
+    texts = re.findall(r"<text [^>]*>([^<]*)</text>", picture(live))
+    assert any("recommender" in text for text in texts)
+    assert not [
+        text for text in texts if "&#160;&#160;" in text or text.startswith("&#160;") or text.endswith("&#160;")
+    ]

@@ -145,6 +145,15 @@ def test_a_raise_for_later_demand_does_not_delay_the_gate():
     assert required_at_start(plan, "web", soon.occurrence, 2, 120.0) == 10
 
 
+def test_the_way_down_of_the_window_before_does_not_hide_a_late_raise():
+    """Steps down of the first window lie between the last moment in time and the raise for the second."""
+    first, second = make_campaign("first", 3600, 7200, hold_for_seconds=0.0), make_campaign("second", 7750, 9000)
+    forecast = make_forecast((3600, 3600, [900]), (7750, 1250, [900]))
+    tiers = tuple(make_state(tier, 2) for tier in SHOP.tiers)
+    plan = make_plan(PlanInput(NOON, SHOP, (first, second), forecast, tiers=tiers))
+    assert required_at_start(plan, "web", second.occurrence, 2, 250.0) == 10
+
+
 def test_a_raise_that_comes_late_is_still_required():
     assert required_at_start(plan_of(), "web", DROP.occurrence, 2, 600.0) == 10
     assert required_at_start(None, "web", DROP.occurrence, 2, 600.0) == 2

@@ -72,38 +72,51 @@ def _top(chart: Chart) -> float:
 def _column(chart: Chart, index: int, columns: int, scale: float) -> _Column:
     span = (chart.right - chart.left) / columns
     low, high = chart.left + index * span, chart.left + (index + 1) * span
-    future = low >= chart.now
-    inside = [p for p in (chart.planned if future else chart.seen) if low <= p.at < high]
-    if future and not inside:  # a plan holds until its next step
-        inside = [p for p in chart.planned if p.at <= low][-1:]
-    demands = [p.demand_rps for p in inside if p.demand_rps is not None]
-    served = [p.served_rps for p in inside if p.served_rps is not None]
     live = chart.window is not None and low < chart.window.end and high > chart.window.start
     band = (chart.band[0] * scale, chart.band[1] * scale) if chart.band and live else None
-    return _Column(
-        demand=scale * sum(demands) / len(demands) if demands and not future else None,
-        served=scale * min(served) if served else None,
-        future=future,
-        band=band,
-    )
+    if low >= chart.now:
+        return _Column(None, _lowest(_ahead(chart.planned, low, high), scale), future=True, band=band)
+    inside = [point for point in chart.seen if low <= point.at < high]
+    demands = [point.demand_rps for point in inside if point.demand_rps is not None]
+    demand = scale * sum(demands) / len(demands) if demands else None
+    return _Column(demand, _lowest(inside, scale), future=False, band=band)
+
+
+def _ahead(planned: Sequence[Point], low: datetime, high: datetime) -> Sequence[Point]:
+    """The plan in a stretch of time; a step holds until the next."""
+    inside = [point for point in planned if low <= point.at < high]
+    return inside or [point for point in planned if point.at <= low][-1:]
+
+
+def _lowest(points: Sequence[Point], scale: float) -> float | None:
+    served = [point.served_rps for point in points if point.served_rps is not None]
+    return scale * min(served) if served else None
 
 
 def _cell(column: _Column, row: int) -> tuple[str, str]:
     """One character and its style; the row covers [row, row + 1)."""
     filled = 0.0 if column.demand is None else min(1.0, max(0.0, column.demand - row))
-    line = column.served is not None and row <= column.served < row + 1
-    if line and column.future:
-        return "┄", _PLANNED
-    if line and 0.0 < filled < 1.0:  # both end in this row: demand below, what is left of the capacity above it
-        return _EIGHTHS[max(1, round(filled * 8))], f"{_DEMAND} on {_PLANNED}"
-    if line:
-        return "─", f"bold {_CAPACITY} on {_DEMAND}" if filled else f"bold {_CAPACITY}"
+    if column.served is not None and row <= column.served < row + 1:
+        return _capacity_cell(filled, future=column.future)
     if filled > 0.0:
         short = column.served is not None and row >= column.served
-        return _EIGHTHS[max(1, round(filled * 8))], _UNSERVED if short else _DEMAND
+        return _block(filled), _UNSERVED if short else _DEMAND
     if column.band is not None and column.band[0] < row + 1 and column.band[1] > row:
         return "░", _BAND
     return " ", ""
+
+
+def _capacity_cell(filled: float, *, future: bool) -> tuple[str, str]:
+    """The cell in which the capacity ends."""
+    if future:
+        return "┄", _PLANNED
+    if 0.0 < filled < 1.0:  # demand ends in it too: what is left of the capacity stands above it
+        return _block(filled), f"{_DEMAND} on {_PLANNED}"
+    return "─", f"bold {_CAPACITY} on {_DEMAND}" if filled else f"bold {_CAPACITY}"
+
+
+def _block(filled: float) -> str:
+    return _EIGHTHS[max(1, round(filled * 8))]
 
 
 def _label(row: int, rows: int, top: float) -> str:

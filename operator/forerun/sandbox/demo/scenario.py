@@ -20,7 +20,7 @@ UTILISATION = 0.75  # of a replica's capacity, that the HPAs aim at
 MATCH = timedelta(minutes=110)  # declared length of a football match: extra time is not known beforehand
 HISTORY_DAYS = 28
 
-_WARM_UP_MARGIN_SECONDS = 25.0  # beyond the tiers' lead times: history is loaded, the operator forecasts and plans
+_WARM_UP_MARGIN_SECONDS = 30.0  # beyond the tiers' lead times: history is loaded, the operator forecasts and plans
 _SCALING_SECONDS = 6  # from a floor to new pods: the HPA's sync, the controllers, the scheduler
 _CALM = timedelta(hours=3)  # after the campaign, with no other event: capacity can be given back
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 30.0, 1800.0  # of the live window, in real time

@@ -1,9 +1,7 @@
 """The terminal: a live view where there is one, else a line every few seconds; and a picture of it."""
 
-import re
 import time
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,11 +10,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from forerun.sandbox.demo.picture import picture
 from forerun.sandbox.demo.verdict import Check
 from forerun.sandbox.demo.view import Frame, line, render
 
 _LINE_SECONDS = 5.0
-_PICTURE_SIZE = (100, 30)
 
 
 class Screen:
@@ -75,14 +73,3 @@ class Screen:
             self._console.print(mark, Text(check.promise, style="bold"))
             for evidence in check.evidence:
                 self._console.print(Text(f"     {evidence}"), soft_wrap=True)
-
-
-def picture(frame: Frame) -> str:
-    """The frame as SVG. It names no outside fonts: whoever looks at it fetches nothing."""
-    width, height = _PICTURE_SIZE
-    console = Console(
-        width=width, height=height, record=True, file=StringIO(), force_terminal=True, color_system="truecolor"
-    )
-    console.print(render(frame, width, height))
-    svg = console.export_svg(title="forerun demo", unique_id="forerun")
-    return re.sub(r"@font-face\s*{[^}]*}\s*", "", svg)

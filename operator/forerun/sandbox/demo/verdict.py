@@ -1,7 +1,7 @@
 """What was promised, checked from the recording alone. Pure; a check whose data are missing fails."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,28 +68,61 @@ class _Readiness:
     evidence: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """One tier at one moment, nothing of it unknown but perhaps the need."""
+
+    at: datetime
+    floor: int
+    ready: int
+    need: int
+
+
+def _stands(rows: Sequence[TimelineRow], tier: DemoTier, before: datetime) -> list[_Stand]:
+    return [
+        _Stand(row.at, row.floor, row.ready, needed(row, tier))
+        for row in rows
+        if row.tier == tier.name and row.at < before and row.floor is not None and row.ready is not None
+    ]
+
+
 def _readiness(rows: Sequence[TimelineRow], tier: DemoTier, start: datetime) -> _Readiness:
     """Ready at the floor that stood a lead time before the start, and for the demand that is there.
 
     A floor that rises later still, because live demand does, cannot be Ready by the start: it is told, not judged.
     A tier that is raised for the first time so late has failed.
     """
-    seen = [r for r in rows if r.tier == tier.name and r.at < start and r.floor is not None and r.ready is not None]
+    seen = _stands(rows, tier, start)
     if not seen or start - seen[-1].at > _LONGEST_GAP:
         return _Readiness(False, False, f"{tier.name}: not recorded in the {_LONGEST_GAP.seconds} s before the start")
-    lead = timedelta(seconds=tier.lead_seconds)
-    in_time = [row.floor or 0 for row in seen if row.at <= start - lead] or [seen[0].floor or 0]
-    had, floor, last, ready = in_time[0], in_time[-1], seen[-1].floor or 0, seen[-1].ready or 0
-    evidence = f"{tier.name}: {ready} Ready of a floor of {min(floor, last)} (had {had})"
-    since = _since(seen, lambda row: (row.ready or 0) >= min(floor, last))
-    if since is not None:
-        evidence += f", since {(start - since).total_seconds():.0f} s before the start"
-    if last > floor:
-        later = next(row.at for row in seen if (row.floor or 0) > floor and row.at > start - lead)
-        evidence += f"; raised on to {last} from {(start - later).total_seconds():.0f} s before it on, as demand grew"
-    late = floor <= had < last
-    enough = seen[-1].demand is None or ready >= needed(seen[-1], tier)
-    return _Readiness(ready >= min(floor, last) and enough and not late, floor > had, evidence)
+    first, last = seen[0], seen[-1]
+    in_time = [stand.floor for stand in seen if start - stand.at >= timedelta(seconds=tier.lead_seconds)]
+    set_in_time = in_time[-1] if in_time else first.floor
+    owed = min(set_in_time, last.floor)
+    late = set_in_time <= first.floor < last.floor
+    return _Readiness(
+        ready=last.ready >= max(owed, last.need) and not late,
+        raised=set_in_time > first.floor,
+        evidence=f"{tier.name}: {last.ready} Ready of a floor of {owed} (had {first.floor})"
+        f"{_since_when(seen, owed, start)}{_raised_on(seen, set_in_time, start)}",
+    )
+
+
+def _since_when(seen: Sequence[_Stand], owed: int, start: datetime) -> str:
+    """Since when, without a break, the tier was Ready at what it owed."""
+    since = None
+    for stand in reversed(seen):
+        if stand.ready < owed:
+            break
+        since = stand.at
+    return "" if since is None else f", since {(start - since).total_seconds():.0f} s before the start"
+
+
+def _raised_on(seen: Sequence[_Stand], set_in_time: int, start: datetime) -> str:
+    if seen[-1].floor <= set_in_time:
+        return ""
+    since = next(later.at for earlier, later in pairwise(seen) if earlier.floor <= set_in_time < later.floor)
+    return f"; raised on to {seen[-1].floor} from {(start - since).total_seconds():.0f} s before it on, as demand grew"
 
 
 def _cover(rows: Sequence[TimelineRow], tier: DemoTier, window: Occurrence) -> tuple[bool, str]:
@@ -194,16 +227,6 @@ def _lasting_need(rows: Sequence[TimelineRow], needs: Sequence[int], index: int)
     while low > 0 and rows[index].at - rows[low - 1].at <= GRACE:
         low -= 1
     return min(needs[low : index + 1])
-
-
-def _since(rows: Sequence[TimelineRow], holds: Callable[[TimelineRow], bool]) -> datetime | None:
-    """Since when `holds` has been true without a break, up to the last row."""
-    since = None
-    for row in reversed(rows):
-        if not holds(row):
-            break
-        since = row.at
-    return since
 
 
 def _leaves(value: Any) -> list[Any]:
