@@ -187,12 +187,13 @@ def _divided(given: GuardInput, tiers: list[Tier], capacity: int) -> list[Cap]:
     share = {name: count * free // wanted for name, count in surplus.items()}
     left = free - _used(each, share)
     short = [tier for tier in tiers if each[tier.name] and share[tier.name] < surplus[tier.name]]
+    caps = []
     for tier in short:  # rounding leaves a few: to the first that can use them
         more = min(left // each[tier.name], surplus[tier.name] - share[tier.name])
-        share[tier.name] += more
         left -= more * each[tier.name]
-    # a tier that has all it wants by now is capped at just that, which `guarded` takes for a pass
-    return [_cap(given, t, given.baseline(t.name) + share[t.name], Reason.CAPACITY_SHORT) for t in short]
+        # one that so gets all it wants is capped at just that, which `guarded` takes for a pass
+        caps.append(_cap(given, tier, given.baseline(tier.name) + share[tier.name] + more, Reason.CAPACITY_SHORT))
+    return caps
 
 
 def _used(each: Mapping[str, int], replicas: Mapping[str, int]) -> int:

@@ -133,12 +133,13 @@ def required_at_start(
     The last raise of the plan that can be Ready by then: one that begins less than a lead before the start is for
     demand that comes later. Where none begins so early, the first one counts: it is late, not needless.
     """
-    raises = [step for step in (plan.steps if plan else ()) if step.tier == tier and step.at <= occurrence.start]
+    steps = plan.steps if plan else ()
+    raises = [step for step in steps if step.tier == tier and step.at <= occurrence.start]
     floors = [_asked_floor(step, baseline) for step in raises]
     in_time = occurrence.start - timedelta(seconds=lead_seconds)
     early = sum(1 for step in raises if step.at <= in_time)
-    standing = floors[early - 1] if early else baseline
-    return standing if standing > baseline else next((floor for floor in floors[early:] if floor > baseline), baseline)
+    standing = floors[max(0, early - 1) : early]  # what the last step in time leaves, if there is one
+    return next((floor for floor in (*standing, *floors[early:]) if floor > baseline), baseline)
 
 
 def _asked_floor(step: Step, baseline: int) -> int:
