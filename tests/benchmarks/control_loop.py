@@ -286,7 +286,7 @@ async def measure(plane: ControlPlane, prometheus: PrometheusServer, folder: Pat
     await prepare(plane, prometheus, folder, shops)
     result.bare_rates.append(await bare_rate(plane, shops))
     async with operator(plane, folder) as process:
-        await asyncio.sleep(15)  # torch is loaded, the Lease taken
+        await asyncio.sleep(20)  # torch is loaded, the Lease taken
         start = datetime.now(UTC) + timedelta(seconds=lead)
         await apply_campaigns(plane, folder, result, shops, start)
         due = await due_times(plane)

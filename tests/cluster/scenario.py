@@ -13,6 +13,7 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -131,10 +132,11 @@ class Stage:
         return process.returncode or 0, said.decode()
 
     async def open_shop(self, *workloads: Raw, of: Raw) -> None:
-        """Workloads and autoscalers, settled and remembered as they are, then the Storefront."""
+        """Workloads and autoscalers, settled and remembered as they are, then the Storefront, until it is accepted."""
         await self.create(*workloads)
         await self.remember(*workloads)
         await self.create(of)
+        await self.until_accepted(of["metadata"]["name"])
 
     async def small_shop(self, name: str, *, lead: str = "3s", ready_delay: str = "0s", **others: Any) -> None:
         """One Deployment with an HPA (2 to 40), and a Storefront of one tier on it, all of one name."""
@@ -224,6 +226,11 @@ class Stage:
 
     async def until_phase(self, name: str, *phases: str) -> None:
         await self.until(lambda: self.phase(name) in phases, f"{name} is {' or '.join(phases)}")
+
+    async def until_accepted(self, storefront: str) -> None:
+        """The operator knows it: from here on a campaign's times are met, however much else begins at once."""
+        told = partial(self.condition, storefront, "Accepted", "Storefront")
+        await self.until(lambda: told().get("status") == "True", f"{storefront} is accepted")
 
     async def until_raised(self, kind: str, name: str, above: int = 2) -> int:
         await self.until(lambda: (self.floor(kind, name) or 0) > above, f"{kind} {name} raised above {above}")

@@ -18,7 +18,7 @@ STEP_SECONDS = 60  # between two steps down
 async def test_floor_that_somebody_edits_is_theirs(stage: Stage) -> None:
     """Not overwritten in the window, nor after it; the campaign says so."""
     await stage.small_shop("main")
-    await stage.create(campaign("sale", "main", soon(9), soon(30)))
+    await stage.create(campaign("sale", "main", soon(12), soon(34)))
     await stage.until_phase("sale", "Live")
     await stage.until_raised(HPA, "main")
     theirs = 7
@@ -35,7 +35,7 @@ async def test_floor_that_somebody_edits_is_theirs(stage: Stage) -> None:
 async def test_bound_that_we_did_not_change_is_theirs_too(stage: Stage) -> None:
     """Somebody edits maxReplicas in the middle: minReplicas comes back, maxReplicas stays as they set it."""
     await stage.small_shop("main")
-    await stage.create(campaign("sale", "main", soon(9), soon(20)))
+    await stage.create(campaign("sale", "main", soon(12), soon(26)))
     await stage.until_raised(HPA, "main")
     await stage.patch(HPA, "main", {"spec": {"maxReplicas": 55}})
     await stage.until_phase("sale", "Completed")
@@ -58,7 +58,7 @@ async def test_gitops_that_reverts_each_time_is_not_fought(stage: Stage) -> None
             await stage.until(lambda: stage.floor(HPA, "main") == before, "reverted")
 
     reverter = asyncio.create_task(revert())
-    await stage.create(campaign("sale", "main", soon(9), soon(45)))
+    await stage.create(campaign("sale", "main", soon(12), soon(45)))
     await stage.until(lambda: stage.condition("sale", "Contested").get("status") == "True", "Contested")
     await stage.until_phase("sale", "Completed")
     reverter.cancel()
@@ -72,7 +72,7 @@ async def test_gitops_that_reverts_each_time_is_not_fought(stage: Stage) -> None
 async def test_namespace_deleted_under_a_live_campaign(stage: Stage) -> None:
     """The operator goes on: it is alive, and a campaign elsewhere is planned after that."""
     await stage.small_shop("main")
-    await stage.create(campaign("sale", "main", soon(9), soon(60)))
+    await stage.create(campaign("sale", "main", soon(12), soon(70)))
     await stage.until_phase("sale", "Live")
     await stage.world.api.delete("Namespace", None, stage.namespace)
     await stage.until(lambda: not stage.exists("Campaign", "sale") and not stage.exists(HPA, "main"), "all is gone")
@@ -90,9 +90,7 @@ async def test_namespace_deleted_under_a_live_campaign(stage: Stage) -> None:
 @scenario
 async def test_target_of_two_storefronts_belongs_to_the_elder(stage: Stage) -> None:
     await stage.small_shop("elder")
-    created = stage.object
-    await stage.until(lambda: accepted(stage, "elder").get("status") == "True", "the first is accepted")
-    first = created("Storefront", "elder")["metadata"]["creationTimestamp"]
+    first = stage.object("Storefront", "elder")["metadata"]["creationTimestamp"]
     await stage.until(lambda: soon(0) > datetime.fromisoformat(first), "a later second")
     await stage.create(stage.front("younger", tier("web", "elder")))
     await stage.until(lambda: accepted(stage, "younger").get("status") == "False", "the second is refused")
@@ -131,7 +129,7 @@ async def test_target_that_cannot_be_scaled(stage: Stage) -> None:
 @scenario
 async def test_deleted_plan_is_made_again_with_its_ledger(stage: Stage) -> None:
     await stage.small_shop("main")
-    await stage.create(campaign("sale", "main", soon(9), soon(30)))
+    await stage.create(campaign("sale", "main", soon(12), soon(34)))
     await stage.until_phase("sale", "Live")
     await stage.until_raised(HPA, "main")
     uid = stage.object("CapacityPlan", "main")["metadata"]["uid"]
@@ -153,7 +151,7 @@ async def test_deleted_plan_is_made_again_with_its_ledger(stage: Stage) -> None:
 async def test_deleted_storefront_gives_back(stage: Stage) -> None:
     """And takes its plan with it; its campaign says what is missing."""
     await stage.small_shop("main")
-    await stage.create(campaign("sale", "main", soon(9), soon(120)))
+    await stage.create(campaign("sale", "main", soon(12), soon(150)))
     await stage.until_phase("sale", "Live")
     await stage.until_raised(HPA, "main")
     await stage.delete("Storefront", "main")
@@ -208,12 +206,12 @@ async def nothing_is_lowered(stage: Stage, source: str, reasons: set[str]) -> No
     """A campaign is over, its step down is due, and the metric is unknown: the floor stays."""
     workloads = (deployment("main"), hpa("main"))
     await stage.open_shop(*workloads, of=stage.front("main", tier("web", "main"), source=source))
-    await stage.create(campaign("sale", "main", soon(9), soon(15)))
+    await stage.create(campaign("sale", "main", soon(12), soon(24)))
     await stage.until_raised(HPA, "main")
-    written = datetime.now(UTC)
     await stage.until_phase("sale", "Releasing")
-    due = written + timedelta(seconds=STEP_SECONDS + 10)
-    await stage.until(lambda: datetime.now(UTC) > due, "a step down would be due by now")
+    (entry,) = stage.ledger("main")
+    due = datetime.fromisoformat(entry["changedAt"]) + timedelta(seconds=STEP_SECONDS + 8)
+    await stage.until(lambda: datetime.now(UTC) > due, "a step down would have been due for a while")
     degraded = stage.condition("sale", "Degraded")
     assert degraded["status"] == "True", stage.story("sale")
     assert degraded["reason"] in reasons, degraded

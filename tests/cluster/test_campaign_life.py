@@ -24,17 +24,18 @@ async def test_whole_life(stage: Stage) -> None:
     await stage.apply(*workloads)
     await stage.remember(*workloads)
     keda = asyncio.create_task(play_keda(stage, "queue"))
-    lead = "5s"
+    lead = "7s"
     await stage.create(
         stage.front(
             "main",
             tier("cache", "cache", STATEFUL, leadTime=lead, role="Cache", release="Gradual"),
             tier("queue", "queue", leadTime=lead),
             tier("reco", "reco", leadTime=lead),
-            tier("web", "web", leadTime="12s"),
+            tier("web", "web", leadTime="20s"),
         )
     )
-    start, end = soon(48), soon(66)
+    await stage.until_accepted("main")
+    start, end = soon(60), soon(75)
     await stage.create(campaign("sale", "main", start, end))
     wait = (
         "wait",
@@ -174,10 +175,10 @@ async def begin(stage: Stage, phase: str) -> None:
     timing = {
         # lead time, of the pods really, seconds until the start, seconds until the end
         "Scheduled": ("3s", "0s", 45, 55),
-        "Warming": ("45s", "40s", 62, 70),
-        "Armed": ("40s", "0s", 55, 62),
-        "Live": ("3s", "0s", 9, 55),
-        "Releasing": ("3s", "0s", 9, 14),
+        "Warming": ("45s", "40s", 65, 70),
+        "Armed": ("40s", "0s", 60, 66),
+        "Live": ("3s", "0s", 12, 60),
+        "Releasing": ("3s", "0s", 12, 24),
     }
     lead, delay, start, end = timing[phase]
     await stage.small_shop("main", lead=lead, ready_delay=delay)

@@ -8,11 +8,11 @@ from tests.cluster.shop import campaign
 HPA = "HorizontalPodAutoscaler"
 PHASES = {
     # lead time, of the pods really, seconds until the start, seconds until the end
-    "Scheduled": ("3s", "0s", 100, 108),
+    "Scheduled": ("3s", "0s", 90, 105),
     "Warming": ("60s", "55s", 82, 90),
     "Armed": ("45s", "0s", 62, 70),
-    "Live": ("3s", "0s", 9, 64),
-    "Releasing": ("3s", "0s", 9, 14),
+    "Live": ("3s", "0s", 12, 66),
+    "Releasing": ("3s", "0s", 12, 22),
 }
 
 

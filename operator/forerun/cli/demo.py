@@ -43,7 +43,7 @@ INTERRUPTED = 130
     "--speed",
     type=float,
     help=f"Times as fast as the trace: {SAMPLE_SPEED:g} for the sample (5 minutes in all), {TRACE_SPEED:g} with "
-    "--trace (a match of 110 minutes: 8 minutes in all; at 10 the match alone takes 11).",
+    "--trace (a match of 110 minutes: 8 to 9 minutes in all; at 10 the match alone takes 11).",
 )
 @click.option(
     "--multiplier",

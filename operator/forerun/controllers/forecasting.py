@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from forerun.api.windows import past_occurrences
 from forerun.controllers.index import Index
-from forerun.controllers.observation import Observer
+from forerun.controllers.observation import QUIET, Observer
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key, ScheduledCampaign
 from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest
@@ -98,7 +98,9 @@ class Forecaster:
         if key != state.forecast_key or state.forecast_at is None:
             return True
         settings = self._ports.settings
-        seconds = settings.forecast_refresh_seconds if active else settings.history_refresh_seconds
+        started = any(scheduled.occurrence.start <= now for scheduled in state.campaigns)
+        near = settings.forecast_refresh_seconds * (1 if started else QUIET)
+        seconds = near if active else settings.history_refresh_seconds
         if state.forecast_hold is not None:
             return now - state.forecast_at >= min(RETRY, timedelta(seconds=seconds))
         return now - state.forecast_at >= timedelta(seconds=seconds)

@@ -105,7 +105,9 @@ class Planner:
                 if state.plan is None:
                     return Hold(Reason.CONFLICT, str(key), detail="there is no CapacityPlan to keep the ledger in")
                 await self._write_spec(key, state.plan)
-                raw = self._index.plans[key]
+                raw = self._index.plans.get(key)
+            if raw is None:
+                break  # it cannot be written: its namespace is gone
             if int((raw.get("status") or {}).get("epoch") or 0) > epoch:
                 raise NotLeaderError(f"CapacityPlan {key}: epoch {raw['status']['epoch']} is later than ours ({epoch})")
             try:
@@ -120,7 +122,9 @@ class Planner:
                 self._index.upsert(stored)
                 state.ledger_dirty = False
                 return None
-        return Hold(Reason.CONFLICT, str(key), detail="the CapacityPlan changes faster than it can be written")
+        return Hold(
+            Reason.CONFLICT, str(key), detail="the CapacityPlan is gone, or changes faster than it can be written"
+        )
 
     async def drop_plan(self, key: Key) -> None:
         """Delete the CapacityPlan of a Storefront that is gone, once nothing of ours stands."""

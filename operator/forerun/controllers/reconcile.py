@@ -1,5 +1,6 @@
 """One Storefront, once: observe -> forecast -> plan -> decide -> act. A table of contents."""
 
+import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -24,6 +25,7 @@ from forerun.plan.inputs import DueInput
 from forerun.wiring import Ports
 
 NEAR = timedelta(minutes=15)  # demand is watched from this long before the first raise
+JUST = timedelta(seconds=5)
 IDLE_RECHECK = timedelta(minutes=10)
 
 
@@ -68,12 +70,17 @@ class Reconciler:
             self._schedule(key, state, now)
         await self._observer.refresh_targets(key, storefront, state)
         await self._executor.notice_foreign_edits(key, state, now)
+        policy = await self._policies.of(key.namespace)
+        if _raise_is_due(state, now):
+            # to the minute for many at once: the floor first, everything else a moment later
+            await self._act(key, storefront, state, policy, now)
+            state.next_due = now + timedelta(seconds=1 + 9 * _spread(key))
+            return
         active = self._is_active(storefront, state, now)
         if active and not deleted:
             self._observer.sample_in_background(key, storefront, state, now)
             await self._observer.refresh_lead_times(key, storefront, state, now)
         self._forecaster.refresh(storefront, state, self._planner.approvals(key), now, active=active)
-        policy = await self._policies.of(key.namespace)
         await self._planner.refresh(storefront, state, policy, now)
         await self._act(key, storefront, state, policy, now)
         if deleted and not state.ledger:
@@ -153,7 +160,8 @@ class Reconciler:
     def _next_due(self, storefront: Storefront, state: StorefrontState, now: datetime, *, active: bool) -> datetime:
         """When this Storefront is to be looked at again if nothing happens before."""
         settings = self._ports.settings
-        moments = [now + (self._observer.sample_interval(state, now) if active else IDLE_RECHECK)]
+        interval = self._observer.sample_interval(state, now) if active else IDLE_RECHECK
+        moments = [now + interval * (0.9 + 0.2 * random.random())]  # noqa: S311  # spread, no secret
         if state.forecast_hold is not None:
             moments.append(now + timedelta(seconds=10))
         lead = timedelta(seconds=sum(tier.lead_time_seconds for tier in storefront.tiers))
@@ -162,10 +170,24 @@ class Reconciler:
             moments += [start - lead - NEAR / settings.time_compression, start, end, end + _hold(scheduled.campaign)]
         if state.plan is not None:
             prepare = timedelta(seconds=settings.prepare_seconds)
-            # spread: many Storefronts may be due at one instant
-            jitter = timedelta(seconds=hash(str(storefront.key)) % 1000 / 1000 * settings.prepare_seconds / 2)
+            # many Storefronts may be due at one instant
+            jitter = prepare / 2 * _spread(storefront.key)
             moments += [at for step in state.plan.steps for at in (step.at - prepare + jitter, step.at)]
         return min(moment for moment in moments if moment > now)
+
+
+def _raise_is_due(state: StorefrontState, now: datetime) -> bool:
+    """Whether a step of the plan has just come due and is not carried out yet."""
+    floors = {tier.tier: tier.floor for tier in state.tiers}
+    return any(
+        now - JUST <= step.at <= now and step.floor > floors.get(step.tier, step.floor)
+        for step in (state.plan.steps if state.plan else ())
+    )
+
+
+def _spread(key: Key) -> float:
+    """A number in [0, 1) that differs between Storefronts."""
+    return hash(str(key)) % 1000 / 1000
 
 
 def _windows(campaign: Campaign, now: datetime, *, held: bool) -> list[ScheduledCampaign]:

@@ -49,10 +49,13 @@ class Resync:
                 self._index.upsert(raw)
 
     async def _look(self, kind: str) -> None:
-        missed = self._missed(kind, await self._list(kind, metadata_only=True))
-        if missed:
+        listed = await self._list(kind, metadata_only=True)
+        missed, gone = self._missed(kind, listed), self._gone(kind, listed)
+        if missed or gone:
             await asyncio.sleep(GRACE_SECONDS)
             missed = self._missed(kind, missed)
+        if gone:
+            await self._forget(kind, gone)
         if not missed:
             self._behind_since.pop(kind, None)
             return
@@ -62,6 +65,20 @@ class Resync:
         for raw in await self._list(kind):
             self._index.upsert(raw)
         self._wake(None)
+
+    async def _forget(self, kind: str, gone: dict[Key, Raw]) -> None:
+        """Remove what is gone for good: the watch of a namespace ends with it, and the last deletions are not told."""
+        still = self._gone(kind, await self._list(kind, metadata_only=True))
+        for key, raw in gone.items():
+            if key in still and still[key]["metadata"]["uid"] == raw["metadata"]["uid"]:
+                _log.warning("deleted unseen", kind=kind, object=str(key))
+                self._index.remove(raw)
+        self._wake(None)
+
+    def _gone(self, kind: str, listed: list[Raw]) -> dict[Key, Raw]:
+        """What the index has and the list has not; a newly created object may be among them."""
+        there = {key_of(raw) for raw in listed}
+        return {key: raw for name, key, raw in self._known(kind) if name == kind and key not in there}
 
     def _missed(self, kind: str, listed: list[Raw]) -> list[Raw]:
         known = {key: raw for name, key, raw in self._known(kind) if name == kind}

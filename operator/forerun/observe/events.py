@@ -35,9 +35,9 @@ def _news(kind: str, condition: Mapping[str, Any], *, first: bool) -> Event | No
     """The Event of one condition that has turned; None where nobody needs to hear of it."""
     true = condition["status"] == "True"
     if kind in {"Accepted", "Planned"}:
-        # a campaign that is over has no plan: that is no news
-        quiet = condition["reason"] in {"Completed", "Suspended", "Pending"}
-        return None if quiet and not true else _event(kind if true else f"Not{kind}", condition, warning=not true)
+        # accepted is told by Planned, which follows; a campaign that is over has no plan, and that is no news
+        quiet = condition["reason"] in {"Accepted", "Completed", "Suspended", "Pending"}
+        return None if quiet else _event(kind if true else f"Not{kind}", condition, warning=not true)
     if true:
         return _event(condition["reason"], condition, warning=True)
     return None if first else _event(f"{kind}Over", condition, warning=False)

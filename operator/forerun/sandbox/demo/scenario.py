@@ -24,7 +24,7 @@ _WARM_UP_MARGIN_SECONDS = 30.0  # beyond the tiers' lead times: history is loade
 _SCALING_SECONDS = 6  # from a floor to new pods: the HPA's sync, the controllers, the scheduler
 _CALM = timedelta(hours=3)  # after the campaign, with no other event: capacity can be given back
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 30.0, 1800.0  # of the live window, in real time
-_RELEASE_SECONDS = 240.0  # real time that giving back may take, at most
+_RELEASE_SECONDS = 300.0  # real time that giving back may take, at most
 _NEAR = timedelta(hours=1)
 _USUAL_DAYS = 7
 

@@ -14,7 +14,7 @@ QUERY = f'sum(rate(nginx_ingress_requests_total{{service="shop"}}[{RATE_SECONDS}
 EXTERNAL_METRICS = {"shop_requests_per_second": QUERY}
 GPU_RESOURCE, GPU_NODES, GPUS_PER_NODE, CPU_NODES = "nvidia.com/gpu", 5, 8, 3
 HOLD_SECONDS = 5
-STEP_PERCENT = 60
+STEP_PERCENT = 80  # of the surplus per minute: two steps
 
 
 def workloads(scenario: Scenario) -> str:
