@@ -185,8 +185,8 @@ class Reporter:
         while True:
             event, regarding = await self._events.get()
             await self._ports.background.take()
-            while self._floors_waiting:
-                await asyncio.sleep(0.1)
+            if self._floors_waiting:
+                await asyncio.sleep(1.0)  # Events are the last to be told
             try:
                 await self._ports.cluster.create(
                     event_body(event, regarding, self._ports.identity, self._ports.clock())

@@ -110,9 +110,9 @@ def _capacity_cell(filled: float, *, future: bool) -> tuple[str, str]:
     """The cell in which the capacity ends."""
     if future:
         return "┄", _PLANNED
-    if 0.0 < filled < 1.0:  # demand ends in it too: what is left of the capacity stands above it
-        return _block(filled), f"{_DEMAND} on {_PLANNED}"
-    return "─", f"bold {_CAPACITY} on {_DEMAND}" if filled else f"bold {_CAPACITY}"
+    if 0.5 <= filled < 1.0:  # demand ends in it too, and would hide the line
+        return _block(filled), _DEMAND
+    return "─", f"bold {_CAPACITY} on {_DEMAND}" if filled >= 1.0 else f"bold {_CAPACITY}"
 
 
 def _block(filled: float) -> str:

@@ -139,7 +139,7 @@ def operator_settings(scenario: Scenario) -> dict[str, str]:
         "FORERUN_TIME_COMPRESSION": f"{scenario.speed:g}",
         "FORERUN_TICK_SECONDS": "0.5",
         "FORERUN_METRIC_INTERVAL_SECONDS": "1",
-        "FORERUN_METRIC_MAX_AGE_SECONDS": "15",
+        "FORERUN_METRIC_MAX_AGE_SECONDS": "30",
         "FORERUN_FORECAST_REFRESH_SECONDS": "3",
         "FORERUN_HISTORY_SECONDS": f"{HISTORY_DAYS * 86400}",
         "FORERUN_PREPARE_SECONDS": "5",
