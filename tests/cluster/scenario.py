@@ -278,7 +278,8 @@ class Stage:
         """Where everything stands, for whoever reads why a test failed."""
         shown: list[Any] = [self.differences()]
         for raw in self.world.observer.all("Campaign", self.namespace):
-            shown += self.story(raw["metadata"]["name"]).splitlines()[-12:]
+            name = raw["metadata"]["name"]
+            shown += [*self.story(name).splitlines()[-12:], self.events(name)]
         for kind in ("Campaign", "Storefront"):
             for raw in self.world.observer.all(kind, self.namespace):
                 status = raw.get("status") or {}

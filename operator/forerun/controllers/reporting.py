@@ -36,8 +36,8 @@ class Reporter:
         self._index = index
         self._planner = planner
         self._states = states
-        self._due: dict[Key, None] = {}
-        self._acceptance: dict[tuple[str, Key], None] = {}
+        self._due: dict[tuple[str, Key], None] = {}  # in order; no kind: a Storefront with its campaigns
+        self._in_hand: set[tuple[str, Key]] = set()
         self._events: asyncio.Queue[tuple[Event, Raw]] = asyncio.Queue(EVENT_QUEUE)
         self._something = asyncio.Event()
         self._floors_waiting = 0
@@ -50,14 +50,17 @@ class Reporter:
             yield
         finally:
             self._floors_waiting -= 1
+            if not self._floors_waiting:
+                self._something.set()
 
     def mark(self, key: Key) -> None:
         """The statuses of this Storefront and its campaigns are to be looked at."""
-        self._due[key] = None
+        self._due[("", key)] = None
         self._something.set()
 
     def mark_acceptance(self, kind: str, key: Key) -> None:
-        self._acceptance[(kind, key)] = None
+        """Whether this object is accepted is to be told."""
+        self._due[(kind, key)] = None
         self._something.set()
 
     async def run(self) -> None:
@@ -69,27 +72,33 @@ class Reporter:
 
     async def _write_statuses(self) -> None:
         while True:
-            if self._floors_waiting or not (self._due or self._acceptance):
-                if not (self._due or self._acceptance):
-                    self._something.clear()
-                    await self._something.wait()
-                await asyncio.sleep(0.02 if self._floors_waiting else 0)
+            work = self._next()
+            if work is None:
+                self._something.clear()
+                await self._something.wait()
                 continue
+            kind, key = work
+            self._in_hand.add(work)
             try:
-                if self._acceptance:
-                    kind, key = next(iter(self._acceptance))
-                    del self._acceptance[(kind, key)]
-                    await self._report_acceptance(kind, key)
-                else:
-                    key = next(iter(self._due))
-                    del self._due[key]
-                    await self._report(key)
+                await (self._report_acceptance(kind, key) if kind else self._report(key))
             except ApiError as error:
                 _log.warning("status not written", object=str(key), error=str(error))
                 await asyncio.sleep(1.0)
             except Exception:  # noqa: BLE001  # whatever a user can write must not stop the others
                 _log.exception("status not written", object=str(key))
                 await asyncio.sleep(1.0)
+            finally:
+                self._in_hand.discard(work)
+                self._something.set()
+
+    def _next(self) -> tuple[str, Key] | None:
+        """What to tell next; None while floors wait, and where nothing is left that is not in hand already."""
+        if self._floors_waiting:
+            return None
+        work = next((work for work in self._due if work not in self._in_hand), None)
+        if work is not None:
+            del self._due[work]
+        return work
 
     async def _report_acceptance(self, kind: str, key: Key) -> None:
         """Tell of an object whether it is accepted; Campaigns and Storefronts that are get more, in `_report`."""
