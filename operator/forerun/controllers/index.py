@@ -56,6 +56,7 @@ class Index:
     unreported: set[tuple[str, Key]] = field(default_factory=set)  # acceptance to be told apart from a reconcile
     _campaigns_of: dict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
     _claims: dict[tuple[str, str, str], set[Key]] = field(default_factory=lambda: defaultdict(set))
+    _scaled_by: dict[tuple[str, str, str], set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     _targets_of_autoscaler: dict[tuple[str, str, str], tuple[str, str, str]] = field(default_factory=dict)
 
     def upsert(self, raw: Raw) -> None:
@@ -97,7 +98,7 @@ class Index:
             self.dirty.update(self.storefronts)
         elif kind in AUTOSCALERS:
             self.autoscalers[key.namespace].pop((kind, key.name), None)
-            self._mark_target(self._targets_of_autoscaler.pop((kind, key.namespace, key.name), None))
+            self._mark_target(self._forget_target(kind, key))
         elif kind in WORKLOADS:
             self.workloads.pop((kind, key.namespace, key.name), None)
             self._mark_target((kind, key.namespace, key.name))
@@ -120,8 +121,10 @@ class Index:
         first = min(claims, key=self._seniority, default=storefront)
         return None if first == storefront else first
 
-    def autoscalers_in(self, namespace: str) -> list[Raw]:
-        return list(self.autoscalers.get(namespace, {}).values())
+    def autoscalers_of(self, kind: str, namespace: str, name: str) -> list[Raw]:
+        """The HPAs and ScaledObjects that name this target."""
+        known = self.autoscalers.get(namespace, {})
+        return [known[claim] for claim in sorted(self._scaled_by.get((kind, namespace, name), ())) if claim in known]
 
     def all_objects(self) -> Iterator[tuple[str, Key, Raw]]:
         """Every object of ours with its kind and key."""
@@ -207,7 +210,9 @@ class Index:
         known[(kind, key.name)] = slim_autoscaler(raw)
         reference = (raw.get("spec") or {}).get("scaleTargetRef") or {}
         target = (reference.get("kind", "Deployment"), key.namespace, reference.get("name", ""))
+        self._forget_target(kind, key)
         self._targets_of_autoscaler[(kind, key.namespace, key.name)] = target
+        self._scaled_by[target].add((kind, key.name))
         if old is None or old["spec"] != known[(kind, key.name)]["spec"]:
             self._mark_target(target)
 
@@ -243,6 +248,13 @@ class Index:
             if storefront in claims:
                 claims.discard(storefront)
                 self.dirty.update(claims)
+
+    def _forget_target(self, kind: str, autoscaler: Key) -> tuple[str, str, str] | None:
+        """The target that this autoscaler named until now."""
+        target = self._targets_of_autoscaler.pop((kind, autoscaler.namespace, autoscaler.name), None)
+        if target is not None:
+            self._scaled_by[target].discard((kind, autoscaler.name))
+        return target
 
     def _mark_target(self, target: tuple[str, str, str] | None) -> None:
         if target is not None:
@@ -282,7 +294,16 @@ def created_at(raw: Raw) -> datetime:
 def slim_autoscaler(raw: Raw) -> Raw:
     """Only what says whose floor it is and where it stands."""
     metadata = raw["metadata"]
-    kept = ("name", "namespace", "uid", "resourceVersion", "ownerReferences", "labels", "creationTimestamp")
+    kept = (
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "ownerReferences",
+        "labels",
+        "creationTimestamp",
+        "deletionTimestamp",
+    )
     spec = raw.get("spec") or {}
     bounds = ("scaleTargetRef", "minReplicas", "maxReplicas", "minReplicaCount", "maxReplicaCount")
     return {

@@ -9,7 +9,7 @@ from typing import Any
 
 from forerun.actuators import read_target
 from forerun.api.convert import auth_secret_of, entry_from_annotation
-from forerun.controllers.index import Index
+from forerun.controllers.index import Index, version
 from forerun.controllers.state import StorefrontState, Tally
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import TierState
@@ -167,26 +167,31 @@ class Observer:
         return self._watch_disagrees(key, tier, snapshot)
 
     def _watch_disagrees(self, key: Key, tier: Tier, snapshot: TargetSnapshot) -> bool:
-        """Whether the watch has shown another incarnation, owner or floor than we read."""
+        """Whether the watch has shown something later than what we read: another incarnation, owner or floor."""
         workload = self._index.workloads.get((tier.target.kind, key.namespace, tier.target.name))
         if workload and workload.uid != snapshot.target_uid:
             return True
+        read = version(snapshot.owner_resource_version)
         if snapshot.owner is Owner.SCALE:
-            owners = self._index.autoscalers_in(key.namespace)
-            if any(_targets(owner, tier) for owner in owners):
+            if self._autoscalers(key, tier):
                 return True
-            return bool(workload and workload.replicas != snapshot.bounds.minimum)
+            later = workload is not None and version(workload.resource_version) > read
+            return bool(later and workload and workload.replicas != snapshot.bounds.minimum)
         seen = self._index.autoscalers[key.namespace].get((snapshot.owner_ref.kind, snapshot.owner_ref.name))
         if seen is None:
             return True
-        return seen["metadata"]["uid"] != snapshot.owner_uid or bounds_of(seen) != snapshot.bounds
+        if seen["metadata"]["uid"] != snapshot.owner_uid:
+            return True
+        return version(seen["metadata"]["resourceVersion"]) > read and bounds_of(seen) != snapshot.bounds
+
+    def _autoscalers(self, key: Key, tier: Tier) -> list[dict[str, Any]]:
+        return self._index.autoscalers_of(tier.target.kind, key.namespace, tier.target.name)
 
     async def _read(self, key: Key, tier: Tier) -> TargetSnapshot | Hold:
         other = self._index.claimed_by_other(key, tier.target.kind, tier.target.name)
         if other is not None:
             return Hold(Reason.TARGET_CLAIMED_TWICE, tier.name, detail=f"{tier.target} belongs to Storefront {other}")
-        autoscalers = self._index.autoscalers_in(key.namespace)
-        found = await read_target(self._ports.cluster, key.namespace, tier.target, autoscalers)
+        found = await read_target(self._ports.cluster, key.namespace, tier.target, self._autoscalers(key, tier))
         return replace(found, subject=tier.name) if isinstance(found, Hold) else found
 
     def _take(self, tier: Tier, snapshot: TargetSnapshot | Hold, state: StorefrontState) -> None:
@@ -215,11 +220,6 @@ def served_rps(storefront: Storefront, tiers: tuple[TierState, ...]) -> float | 
         if tier.capacity_per_replica_rps and state.ready is not None and tier.demand_per_request > 0:
             known.append(state.ready * tier.capacity_per_replica_rps / tier.demand_per_request)
     return min(known, default=None)
-
-
-def _targets(autoscaler: dict[str, Any], tier: Tier) -> bool:
-    reference = autoscaler["spec"].get("scaleTargetRef") or {}
-    return bool(reference.get("name") == tier.target.name and reference.get("kind", "Deployment") == tier.target.kind)
 
 
 def bounds_of(autoscaler: dict[str, Any]) -> Bounds:
