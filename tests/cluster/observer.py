@@ -70,8 +70,9 @@ class Api:
         return await self._send("GET", path_of(kind, namespace, name))
 
     async def create(self, obj: Raw, manager: str = "shop") -> Raw:
+        """As kubectl does it: a field that the kind does not have is refused."""
         path = path_of(obj["kind"], obj["metadata"].get("namespace"))
-        return await self._send("POST", path, obj, "application/json", manager)
+        return await self._send("POST", f"{path}?fieldValidation=Strict", obj, "application/json", manager)
 
     async def apply(self, obj: Raw, manager: str = "gitops") -> Raw:
         """Server-side apply, as GitOps tools do; a field that somebody else manages is a 409."""

@@ -38,7 +38,7 @@ from forerun.sandbox.prometheus import PrometheusServer, ScrapeTarget
 from forerun.sandbox.replay import DemandIntegral, ReplayExporter
 from forerun.sandbox.workdir import free_ports
 
-PATIENCE_SECONDS = 150.0  # how long to wait for what must come; never how long a test takes
+PATIENCE_SECONDS = 240.0  # how long to wait for what must come; never how long a test takes
 DEMAND = 40.0  # requests/s at every door, all the time: less than one replica serves
 QUERY = "sum(rate(nginx_ingress_requests_total[10s]))"
 AUTOSCALERS = {"HorizontalPodAutoscaler", "ScaledObject"}

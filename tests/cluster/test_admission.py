@@ -74,12 +74,7 @@ async def refusals(stage: Stage, cases: dict[str, tuple[str, Raw]]) -> dict[str,
         obj = copy.deepcopy(case)
         obj["metadata"] = {"name": name.lower(), "namespace": stage.namespace}
         try:
-            created = await stage.world.api._send(
-                "POST",
-                f"/apis/forerun.dev/v1alpha1/namespaces/{stage.namespace}/{obj['kind'].lower()}s?fieldValidation=Strict",
-                obj,
-                "application/json",
-            )
+            created = await stage.world.api.create(obj)
         except Refused as refused:
             said[name] = str(refused)
         else:

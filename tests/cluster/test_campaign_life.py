@@ -74,7 +74,7 @@ async def test_whole_life(stage: Stage) -> None:
     assert datetime.fromisoformat(ready["lastTransitionTime"]) <= start
     life = ["Scheduled", "Warming", "Armed", "Live", "Releasing", "Completed"]
     assert is_subsequence(life, stage.phases("sale")), stage.story("sale")
-    story = ["Accepted", "Planned", "Warming", "Armed", "Live", "Releasing", "Completed"]
+    story = ["Planned", "Warming", "Armed", "Live", "Releasing", "Completed"]
     await stage.until(lambda: is_subsequence(story, stage.events("sale")), f"the Events tell {story}")
     await stage.apply(*workloads)  # their owner's next apply meets no conflict
     assert not stage.ledger("main")

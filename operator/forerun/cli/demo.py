@@ -34,6 +34,9 @@ from forerun.signals.trace import TraceError, read_events, read_trace
 
 INTERRUPTED = 130
 
+_EVENTS_ALONE = "--events: belongs to a trace; give --trace too"
+_TRACE_ALONE = "--trace: which of its moments is the campaign? give --events, a CSV kind,name,start,end,note"
+
 
 @click.command()
 @click.option("--trace", type=click.Path(path_type=Path), help="CSV or CSV.gz: timestamp,requests. Default: a sample.")
@@ -106,18 +109,17 @@ def _scenario(
     speed: float | None,
     multiplier: float | None,
 ) -> Scenario:
-    if trace is None and events is not None:
-        raise BadInput("--events: belongs to a trace; give --trace too")
-    if trace is not None and events is None:
-        raise BadInput("--trace: which of its moments is the campaign? give --events, a CSV kind,name,start,end,note")
-    if trace is None:
-        speed = SAMPLE_SPEED if speed is None else speed
-        multiplier = SAMPLE_MULTIPLIER if multiplier is None else multiplier
+    if (trace is None) != (events is None):
+        raise BadInput(_EVENTS_ALONE if trace is None else _TRACE_ALONE)
+    usual_speed, usual_multiplier = (SAMPLE_SPEED, SAMPLE_MULTIPLIER) if trace is None else (TRACE_SPEED, None)
     try:
-        demand = read_trace(trace or Path(str(SAMPLE / TRACE_NAME)), series)
-        declared = _declared(events or Path(str(SAMPLE / EVENTS_NAME)))
-        speed = TRACE_SPEED if speed is None else speed
-        return make_scenario(demand, declared, speed=speed, wanted=event, multiplier=multiplier)
+        return make_scenario(
+            read_trace(trace or Path(str(SAMPLE / TRACE_NAME)), series),
+            _declared(events or Path(str(SAMPLE / EVENTS_NAME))),
+            speed=usual_speed if speed is None else speed,
+            wanted=event,
+            multiplier=usual_multiplier if multiplier is None else multiplier,
+        )
     except (TraceError, ScenarioError) as error:
         raise BadInput(str(error)) from None
 

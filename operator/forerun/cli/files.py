@@ -50,19 +50,27 @@ def instant(text: str, option: str) -> datetime:
 
 def _documents(path: str) -> list[dict[str, Any]]:
     try:
-        if Path(path).is_file() and Path(path).stat().st_size > MAX_BYTES:
-            raise BadInput(f"{path}: larger than {MAX_BYTES // 1024 // 1024} MiB; split the file")
-        text = Path(path).read_text(encoding="utf-8")
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+        documents = [document for document in yaml.safe_load_all(_text(path)) if document is not None]
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}; give the path of a YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         line = str(error).replace("\n", " ")
         raise BadInput(f"{path}: not YAML: {line}") from None
     objects = [item for document in documents for item in _items(document)]
-    if any(not isinstance(item, dict) or not isinstance(item.get("kind"), str) for item in objects):
+    if not all(_is_object(item) for item in objects):
         raise BadInput(f"{path}: kind: missing; every document must be a Kubernetes object")
     return objects
+
+
+def _text(path: str) -> str:
+    file = Path(path)
+    if file.is_file() and file.stat().st_size > MAX_BYTES:
+        raise BadInput(f"{path}: larger than {MAX_BYTES // 1024 // 1024} MiB; split the file")
+    return file.read_text(encoding="utf-8")
+
+
+def _is_object(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("kind"), str)
 
 
 def _items(document: Any) -> list[Any]:

@@ -52,9 +52,3 @@ async def campaign_and_plan(
     except NotFound:
         plan = None
     return campaign, plan
-
-
-def condition(obj: dict[str, Any], kind: str) -> dict[str, Any]:
-    """One condition of an object, or an empty one."""
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    return next((found for found in conditions if found["type"] == kind), {})

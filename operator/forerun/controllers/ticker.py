@@ -17,6 +17,7 @@ from forerun.kube.errors import ApiError, Fenced
 from forerun.wiring import Ports
 
 _log = structlog.get_logger(__name__)
+GATHER_SECONDS = 0.01  # news come in bursts; one look at all Storefronts serves many
 BACKOFF_SECONDS = (0.2, 1.0, 2.0, 5.0, 15.0)
 
 
@@ -56,6 +57,7 @@ class Ticker:
                     # not wait_for: in Python 3.11 it can swallow a cancellation
                     async with asyncio.timeout(self._pause_seconds()):
                         await self._woken.wait()
+                        await asyncio.sleep(GATHER_SECONDS)
         finally:
             running = list(self._running.values())
             for task in running:

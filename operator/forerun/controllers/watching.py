@@ -1,6 +1,7 @@
 """kopf, as a watcher only: every event goes into the index; nothing is written from here."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,7 @@ TARGETS = (
     ("autoscaling", "v2", "horizontalpodautoscalers"),
     ("keda.sh", "v1alpha1", "scaledobjects"),
 )
+SWITCH_SECONDS = 0.0005  # the default of 5 ms is how long each answer would wait while kopf works off a burst
 RECONNECT_SECONDS = 300
 
 
@@ -68,6 +70,7 @@ class Watches:
 
     async def run(self) -> None:
         """Watch until `stop` is called; RuntimeError where kopf ends by itself."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         threading.Thread(target=self._watch, name="kopf", daemon=True).start()
         await self._ended.wait()
         if not self._stop.is_set():

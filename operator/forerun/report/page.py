@@ -73,21 +73,33 @@ def report_page(chapter: Chapter) -> str:
 def outcome(rows: Sequence[TimelineRow], tier: TierLimits, window: Occurrence) -> TierOutcome:
     """Totals from the rows: each row holds until the next of its tier."""
     mine = sorted((row for row in rows if row.tier == tier.name), key=lambda row: row.at)
-    demand = unserved = replica_seconds = 0.0
-    for row, following in pairwise(mine):
-        seconds = (following.at - row.at).total_seconds()
-        replica_seconds += (row.ready or 0) * seconds
+    inside = [row for row in mine if window.contains(row.at)]
+    return TierOutcome(
+        name=tier.name,
+        unserved_percent=_unserved_percent(mine, window),
+        peak_needed=max((row.demand / tier.capacity_rps for row in inside if row.demand is not None), default=None),
+        highest_floor=max((row.floor for row in mine if row.floor is not None), default=None),
+        replica_hours=_replica_hours(mine) if mine else None,
+    )
+
+
+def _unserved_percent(rows: Sequence[TimelineRow], window: Occurrence) -> float | None:
+    """Of the calls inside the window, where both demand and what was not served are known."""
+    demand = unserved = 0.0
+    for row, seconds in _lasting(rows):
         if window.contains(row.at) and row.demand is not None and row.unserved is not None:
             demand += row.demand * seconds
             unserved += row.unserved * seconds
-    needs = [row.demand / tier.capacity_rps for row in mine if row.demand is not None and window.contains(row.at)]
-    return TierOutcome(
-        name=tier.name,
-        unserved_percent=100.0 * unserved / demand if demand > 0 else None,
-        peak_needed=max(needs, default=None),
-        highest_floor=max((row.floor for row in mine if row.floor is not None), default=None),
-        replica_hours=replica_seconds / 3600.0 if mine else None,
-    )
+    return 100.0 * unserved / demand if demand > 0 else None
+
+
+def _replica_hours(rows: Sequence[TimelineRow]) -> float:
+    return sum((row.ready or 0) * seconds for row, seconds in _lasting(rows)) / 3600.0
+
+
+def _lasting(rows: Sequence[TimelineRow]) -> list[tuple[TimelineRow, float]]:
+    """Every row but the last, with the seconds until the next."""
+    return [(row, (following.at - row.at).total_seconds()) for row, following in pairwise(rows)]
 
 
 def _verdicts(verdicts: Sequence[tuple[str, bool, tuple[str, ...]]]) -> str:

@@ -113,26 +113,34 @@ def _download(names: list[str], cache: Path, environment: Mapping[str, str]) -> 
     first = releases.kwokctl_release(environment)
     if not names or not releases.reached(first.url):
         return names
-    missing = list(names)
     with _scratch(cache) as scratch:
         try:
             kwokctl = present(("kwokctl",), environment).get("kwokctl") or _fetched("kwokctl", first, scratch, cache)
             sources = {**releases.releases(kwokctl, environment), "kwokctl": first}
         except (OSError, ValueError, SandboxError) as failed:
             say(f"release pages: {failed}; building instead")
-            return missing
+            return names
         answers = {releases.host(first): True}
-        for name in [name for name in missing if name in sources]:
-            source = sources[name]
-            try:
-                if os.access(_programs_folder(cache) / name, os.X_OK):
-                    missing.remove(name)  # kwokctl, a moment ago
-                elif answers.setdefault(releases.host(source), releases.reached(source.url)):
-                    _fetched(name, source, scratch, cache)
-                    missing.remove(name)
-            except (OSError, ValueError) as failed:
-                say(f"{name}: {failed}; building instead")
-    return missing
+        return [name for name in names if not _served(name, sources.get(name), answers, scratch, cache)]
+
+
+def _served(name: str, source: releases.Release | None, answers: dict[str, bool], scratch: Path, cache: Path) -> bool:
+    """Fetch one program where its host answers; `answers` remembers which do, so that each is asked once."""
+    if source is None:
+        return False
+    try:
+        if os.access(_programs_folder(cache) / name, os.X_OK):
+            return True  # kwokctl, a moment ago
+        host = releases.host(source)
+        if host not in answers:
+            answers[host] = releases.reached(source.url)
+        if not answers[host]:
+            return False
+        _fetched(name, source, scratch, cache)
+    except (OSError, ValueError) as failed:
+        say(f"{name}: {failed}; building instead")
+        return False
+    return True
 
 
 def _fetched(name: str, source: releases.Release, scratch: Path, cache: Path) -> Path:

@@ -9,6 +9,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _LABEL_LISTS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
+_CLOSING_SIGNS = {"{": "}", "[": "]"}
 _WORDS = {"and", "or", "unless", "atan2", "bool", "offset", "inf", "nan", *_LABEL_LISTS}
 
 Token = tuple[str, str]  # (kind, text)
@@ -25,24 +26,37 @@ def unconfined(query: str, matchers: Sequence[tuple[str, str]]) -> str | None:
     tokens: list[Token] = [(str(m.lastgroup), m.group()) for m in _TOKEN.finditer(query) if m.lastgroup != "space"]
     index = 0
     while index < len(tokens):
-        kind, text = tokens[index]
-        following = tokens[index + 1][1] if index + 1 < len(tokens) else ""
-        if text == "#":
-            return "a comment"
-        if text == "{":
-            end = _closing(tokens, index, "}")
-            missing = _missing(tokens[index + 1 : end], matchers)
-            if missing:
-                return missing
-            index = end
-        elif text == "[":  # durations only
-            index = _closing(tokens, index, "]")
-        elif kind == "name" and text.lower() in _LABEL_LISTS and following == "(":
-            index = _closing(tokens, index + 1, ")")
-        elif kind == "name" and not _is_harmless(text, following):
-            return f"{text} without matchers"
-        index += 1
+        found = _finding(tokens, index, matchers)
+        if found:
+            return found
+        index = _last_of(tokens, index) + 1
     return None
+
+
+def _finding(tokens: Sequence[Token], index: int, matchers: Sequence[tuple[str, str]]) -> str | None:
+    """What is unconfined in the part of the query that begins at `index`."""
+    kind, text = tokens[index]
+    if text == "#":
+        return "a comment"
+    if text == "{":
+        return _missing(tokens[index + 1 : _last_of(tokens, index)], matchers)
+    if kind == "name" and not _is_harmless(text, _text_at(tokens, index + 1)):
+        return f"{text} without matchers"
+    return None
+
+
+def _last_of(tokens: Sequence[Token], index: int) -> int:
+    """Where the part that begins at `index` ends: a selector, a range, a list of labels, else one token."""
+    kind, text = tokens[index]
+    if text in _CLOSING_SIGNS:
+        return _closing(tokens, index, _CLOSING_SIGNS[text])
+    if kind == "name" and text.lower() in _LABEL_LISTS and _text_at(tokens, index + 1) == "(":
+        return _closing(tokens, index + 1, ")")
+    return index
+
+
+def _text_at(tokens: Sequence[Token], index: int) -> str:
+    return tokens[index][1] if index < len(tokens) else ""
 
 
 def _is_harmless(name: str, following: str) -> bool:

@@ -30,14 +30,21 @@ def _nearest_rank(ordered: Sequence[float], level: float) -> float:
 def _start_up_seconds(pod: Mapping[str, Any], since: datetime) -> float | None:
     metadata, status = _mapping(pod.get("metadata")), _mapping(pod.get("status"))
     created = _moment(metadata.get("creationTimestamp"))
-    if created is None or created < since or metadata.get("deletionTimestamp"):
+    if created is None or created < since or metadata.get("deletionTimestamp") or _has_restarted(status):
         return None
-    if any(_mapping(container).get("restartCount") for container in status.get("containerStatuses") or ()):
-        return None
-    for condition in status.get("conditions") or ():
-        if _mapping(condition).get("type") == "Ready" and condition.get("status") == "True":
-            ready = _moment(condition.get("lastTransitionTime"))
-            return None if ready is None or ready < created else (ready - created).total_seconds()
+    ready = _ready_since(status)
+    return None if ready is None or ready < created else (ready - created).total_seconds()
+
+
+def _has_restarted(status: Mapping[str, Any]) -> bool:
+    return any(_mapping(container).get("restartCount") for container in status.get("containerStatuses") or ())
+
+
+def _ready_since(status: Mapping[str, Any]) -> datetime | None:
+    """When the Ready condition became true; None where it is not, or says no time."""
+    for condition in map(_mapping, status.get("conditions") or ()):
+        if condition.get("type") == "Ready" and condition.get("status") == "True":
+            return _moment(condition.get("lastTransitionTime"))
     return None
 
 

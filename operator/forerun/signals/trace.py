@@ -45,10 +45,7 @@ def read_trace(path: Path | str, series: str | None = None) -> DemandSeries:
     if not rows:
         named = f" of series {series}" if series is not None else ""
         raise TraceError(f"{file}: no row{named}; give a header and one row per bin")
-    for (earlier, _, _), (later, _, number) in pairwise(rows):
-        if later <= earlier:
-            word = "repeats" if later == earlier else "is before"
-            raise TraceError(f"{file}, row {number}: {word} the row above; sort the rows, one per time and series")
+    _check_ascending(file, [(moment, number) for moment, _, number in rows])
     step = _step(file, [moment for moment, _, _ in rows])
     start = rows[0][0]
     bins = round((rows[-1][0] - start).total_seconds() / step) + 1
@@ -58,6 +55,13 @@ def read_trace(path: Path | str, series: str | None = None) -> DemandSeries:
     for moment, count, _ in rows:
         values[round((moment - start).total_seconds() / step)] = count / step
     return DemandSeries(start, step, tuple(values))
+
+
+def _check_ascending(file: Path, numbered: list[tuple[datetime, int]]) -> None:
+    for (earlier, _), (later, number) in pairwise(numbered):
+        if later <= earlier:
+            word = "repeats" if later == earlier else "is before"
+            raise TraceError(f"{file}, row {number}: {word} the row above; sort the rows, one per time and series")
 
 
 def read_events(path: Path | str) -> tuple[TraceEvent, ...]:

@@ -85,6 +85,7 @@ def test_selector(policy, selector, chosen):
 
 
 def test_the_sample_source(metrics_source):
+    metrics_source["spec"]["enforcedMatchers"] = {"cluster": "production"}
     found = metrics_source_from(metrics_source, " secret\n")
 
     assert found == MetricsSource(

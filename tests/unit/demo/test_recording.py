@@ -2,8 +2,7 @@ from datetime import UTC, datetime
 
 from tests.unit.demo.conftest import START
 
-from forerun.sandbox.demo.observer import story
-from forerun.sandbox.demo.recording import Moment, TierSight, sights, timeline
+from forerun.sandbox.demo.recording import Moment, TierSight, sights, story, timeline
 
 
 def test_rows_are_in_calls_of_the_tier(scenario):

@@ -72,14 +72,21 @@ def _top(chart: Chart) -> float:
 def _column(chart: Chart, index: int, columns: int, scale: float) -> _Column:
     span = (chart.right - chart.left) / columns
     low, high = chart.left + index * span, chart.left + (index + 1) * span
-    live = chart.window is not None and low < chart.window.end and high > chart.window.start
-    band = (chart.band[0] * scale, chart.band[1] * scale) if chart.band and live else None
+    band = _band(chart, low, high, scale)
     if low >= chart.now:
         return _Column(None, _lowest(_ahead(chart.planned, low, high), scale), future=True, band=band)
     inside = [point for point in chart.seen if low <= point.at < high]
     demands = [point.demand_rps for point in inside if point.demand_rps is not None]
     demand = scale * sum(demands) / len(demands) if demands else None
     return _Column(demand, _lowest(inside, scale), future=False, band=band)
+
+
+def _band(chart: Chart, low: datetime, high: datetime, scale: float) -> tuple[float, float] | None:
+    """The forecast peak, over the window only."""
+    if chart.band is None or chart.window is None:
+        return None
+    live = low < chart.window.end and high > chart.window.start
+    return (chart.band[0] * scale, chart.band[1] * scale) if live else None
 
 
 def _ahead(planned: Sequence[Point], low: datetime, high: datetime) -> Sequence[Point]:

@@ -13,7 +13,7 @@ from typing import Any
 from forerun.kube.cluster import Cluster
 from forerun.kube.errors import ApiError, NotFound
 from forerun.sandbox.commands import SandboxError
-from forerun.sandbox.demo.recording import Moment, PlannedStep, Story, Turn, sights
+from forerun.sandbox.demo.recording import Moment, Story, sights, story
 from forerun.sandbox.demo.scenario import Scenario
 from forerun.sandbox.demo.shop import NAMESPACE, QUERY, STOREFRONT
 from forerun.sandbox.prometheus import PrometheusServer
@@ -21,7 +21,6 @@ from forerun.sandbox.prometheus import PrometheusServer
 INTERVAL_SECONDS = 0.5
 _API_VERSION = "forerun.dev/v1alpha1"
 _KINDS = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("autoscaling/v2", "HorizontalPodAutoscaler"))
-_MOST_TURNS = 50
 
 
 class Observer:
@@ -103,26 +102,3 @@ class Observer:
     def _is_ours(self, event: Mapping[str, Any]) -> bool:
         regarding = event.get("regarding") or {}
         return bool(regarding.get("kind") == "Campaign" and regarding.get("name") == self._scenario.slug)
-
-
-def story(campaign: Mapping[str, Any], plan: Mapping[str, Any], events: list[dict[str, Any]]) -> Story:
-    """The operator's words from raw objects, empty where it has said nothing yet; pure."""
-    status = campaign.get("status") or {}
-    peak = (status.get("forecast") or {}).get("peak")
-    steps = (plan.get("spec") or {}).get("steps") or []
-    turns = sorted((_turn(event) for event in events), key=lambda turn: turn.at)
-    return Story(
-        phase=status.get("phase") or "",
-        peak=(float(peak["p50"]), float(peak["p90"]), float(peak["p99"])) if peak else None,
-        required={tier["name"]: tier["required"] for tier in status.get("tiers") or [] if "required" in tier},
-        holds=tuple(hold.get("message") or hold["reason"] for hold in status.get("holds") or []),
-        steps=tuple(
-            PlannedStep(datetime.fromisoformat(step["at"]), step["tier"], int(step["floor"])) for step in steps
-        ),
-        turns=tuple(turns[-_MOST_TURNS:]),
-    )
-
-
-def _turn(event: Mapping[str, Any]) -> Turn:
-    at = event.get("eventTime") or event["metadata"]["creationTimestamp"]
-    return Turn(datetime.fromisoformat(at), event["reason"], event.get("note") or "", event.get("type") == "Warning")

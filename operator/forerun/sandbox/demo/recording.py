@@ -9,6 +9,7 @@ from forerun.report.timeline import TimelineRow
 from forerun.sandbox.demo.scenario import DemoTier
 
 POLICY = "forerun"
+_MOST_TURNS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +99,32 @@ def _sight(objects: Mapping[str, Mapping[str, Any]], tier: DemoTier) -> TierSigh
     autoscaler = objects.get(f"HorizontalPodAutoscaler/{tier.kind.target}")
     floor = None if autoscaler is None else autoscaler["spec"].get("minReplicas", 1)
     return TierSight(floor, desired, ready)
+
+
+def story(campaign: Mapping[str, Any], plan: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Story:
+    """The operator's words from raw objects, empty where it has said nothing yet."""
+    status = campaign.get("status") or {}
+    turns = sorted((_turn(event) for event in events), key=lambda turn: turn.at)
+    return Story(
+        phase=status.get("phase") or "",
+        peak=_peak(status),
+        required={tier["name"]: tier["required"] for tier in status.get("tiers") or [] if "required" in tier},
+        holds=tuple(hold.get("message") or hold["reason"] for hold in status.get("holds") or []),
+        steps=_steps(plan),
+        turns=tuple(turns[-_MOST_TURNS:]),
+    )
+
+
+def _peak(status: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    peak = (status.get("forecast") or {}).get("peak")
+    return (float(peak["p50"]), float(peak["p90"]), float(peak["p99"])) if peak else None
+
+
+def _steps(plan: Mapping[str, Any]) -> tuple[PlannedStep, ...]:
+    steps = (plan.get("spec") or {}).get("steps") or []
+    return tuple(PlannedStep(datetime.fromisoformat(step["at"]), step["tier"], int(step["floor"])) for step in steps)
+
+
+def _turn(event: Mapping[str, Any]) -> Turn:
+    at = event.get("eventTime") or event["metadata"]["creationTimestamp"]
+    return Turn(datetime.fromisoformat(at), event["reason"], event.get("note") or "", event.get("type") == "Warning")

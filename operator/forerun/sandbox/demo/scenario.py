@@ -199,23 +199,31 @@ def _declared(event: DeclaredEvent) -> DeclaredEvent:
 def _chosen(events: Sequence[DeclaredEvent], series: DemandSeries, wanted: str | None) -> DeclaredEvent:
     if not events:
         raise ScenarioError("--events: the file holds no event; give at least one line kind,name,start,end,note")
-    if wanted is not None:
-        event = _named(events, wanted)
-        if not series.start + timedelta(days=1) <= event.start < _end_of(series):
-            raise ScenarioError(
-                f"--event: {event.name!r} needs a day of the trace before it, and the trace at its start"
-            )
-        return event
-    playable = [
-        event
-        for event in events
-        if series.start + timedelta(days=1) <= event.start and event.end + _CALM <= _end_of(series)
-    ]
+    if wanted is None:
+        return _proposed(events, series)
+    event = _named(events, wanted)
+    if not _first_start(series) <= event.start < _end_of(series):
+        raise ScenarioError(f"--event: {event.name!r} needs a day of the trace before it, and the trace at its start")
+    return event
+
+
+def _proposed(events: Sequence[DeclaredEvent], series: DemandSeries) -> DeclaredEvent:
+    """Where none is asked for: the first calm one of the later half, which has the more history."""
+    first, last = _first_start(series), _end_of(series)
+    playable = [event for event in events if first <= event.start and event.end + _CALM <= last]
     if not playable:
         raise ScenarioError("--events: no event has a day of the trace before it and three hours after it")
     later = playable[len(playable) // 2 :]
-    calm = [e for e in later if not any(e.start < other.start < e.end + _CALM for other in events)]
-    return (calm or later)[0]
+    return next((event for event in later if _is_calm(event, events)), later[0])
+
+
+def _is_calm(event: DeclaredEvent, events: Sequence[DeclaredEvent]) -> bool:
+    return not any(event.start < other.start < event.end + _CALM for other in events)
+
+
+def _first_start(series: DemandSeries) -> datetime:
+    """The earliest start that has a day of the trace before it."""
+    return series.start + timedelta(days=1)
 
 
 def _named(events: Sequence[DeclaredEvent], wanted: str) -> DeclaredEvent:

@@ -127,20 +127,30 @@ def _raised_on(seen: Sequence[_Stand], set_in_time: int, start: datetime) -> str
 
 def _cover(rows: Sequence[TimelineRow], tier: DemoTier, window: Occurrence) -> tuple[bool, str]:
     """Whether the tier's floor covered the need throughout, and the moment when it was closest to it."""
-    inside = [row for row in rows if row.tier == tier.name and window.contains(row.at)]
-    complete = [row for row in inside if row.floor is not None and row.demand is not None]
+    complete = _complete(rows, tier, window)
     gap = longest_gap([row.at for row in complete], window)
     if not complete or gap > _LONGEST_GAP:
         return False, f"{tier.name}: {gap.total_seconds():.0f} s of the window are not recorded"
     needs = [needed(row, tier) for row in complete]
-    lasting = [_lasting_need(complete, needs, index) for index in range(len(complete))]
     floors = [row.floor or 0 for row in complete]
-    closest = min(range(len(complete)), key=lambda index: floors[index] - lasting[index])
-    at = (complete[closest].at - window.start).total_seconds()
-    return floors[closest] >= lasting[closest], (
-        f"{tier.name}: {len(complete)} moments; closest {at:.0f} s after the start, floor {floors[closest]}, "
-        f"{lasting[closest]} needed; at most {max(needs)} needed, floor at most {max(floors)}"
+    floor, need, at = _closest([row.at for row in complete], floors, needs)
+    return floor >= need, (
+        f"{tier.name}: {len(complete)} moments; closest {(at - window.start).total_seconds():.0f} s after the start, "
+        f"floor {floor}, {need} needed; at most {max(needs)} needed, floor at most {max(floors)}"
     )
+
+
+def _complete(rows: Sequence[TimelineRow], tier: DemoTier, window: Occurrence) -> list[TimelineRow]:
+    """The tier's rows of the window of which both floor and demand are known."""
+    inside = (row for row in rows if row.tier == tier.name and window.contains(row.at))
+    return [row for row in inside if row.floor is not None and row.demand is not None]
+
+
+def _closest(times: Sequence[datetime], floors: Sequence[int], needs: Sequence[int]) -> tuple[int, int, datetime]:
+    """Floor, lasting need and time of the first moment at which the one was closest to the other."""
+    lasting = [_lasting_need(times, needs, index) for index in range(len(times))]
+    index = min(range(len(times)), key=lambda index: floors[index] - lasting[index])
+    return floors[index], lasting[index], times[index]
 
 
 def given_back(
@@ -221,10 +231,10 @@ def _objects_of(tier: DemoTier) -> tuple[str, ...]:
     return (target, f"HorizontalPodAutoscaler/{tier.kind.target}") if tier.kind.autoscaled else (target,)
 
 
-def _lasting_need(rows: Sequence[TimelineRow], needs: Sequence[int], index: int) -> int:
+def _lasting_need(times: Sequence[datetime], needs: Sequence[int], index: int) -> int:
     """What was needed for as long as a floor may take to answer: the least of the last moments."""
     low = index
-    while low > 0 and rows[index].at - rows[low - 1].at <= GRACE:
+    while low > 0 and times[index] - times[low - 1] <= GRACE:
         low -= 1
     return min(needs[low : index + 1])
 

@@ -184,33 +184,37 @@ def _tiers(frame: Frame, width: int) -> Table:
     for tier in frame.scenario.tiers:
         sight = sights.get(tier.name, TierSight(None, None, None))
         needed = None if demand is None else tier.needed(demand)
-        short = sight.ready is None or sight.ready < (needed or 0)
-        late = sight.ready is not None and sight.floor is not None and sight.ready < sight.floor
         table.add_row(
             Text(f" {tier.name}", style="bold"),
             Text(_shown(needed), style="cyan"),
             Text(_shown(sight.floor), style="bold"),
             _shown(sight.desired),
-            Text(_shown(sight.ready), style="bold red" if short else ("yellow" if late else "bold bright_green")),
+            Text(_shown(sight.ready), style=_ready_style(sight, needed)),
             _bar(sight, needed, most, room),
         )
     return table
 
 
+def _ready_style(sight: TierSight, needed: int | None) -> str:
+    """Red below what is needed now, yellow below the floor."""
+    if sight.ready is None or sight.ready < (needed or 0):
+        return "bold red"
+    return "yellow" if sight.floor is not None and sight.ready < sight.floor else "bold bright_green"
+
+
 def _bar(sight: TierSight, needed: int | None, most: int, room: int) -> Text:
+    """Ready and starting replicas on a scale of `most` in `room` cells, and a mark at what is needed."""
     bar = Text(no_wrap=True)
     if sight.ready is None or sight.desired is None:
         return bar
     ready, desired = (round(count / most * room) for count in (sight.ready, sight.desired))
-    cells = ["█"] * ready + ["▒"] * max(0, desired - ready)
     mark = None if needed is None else min(room - 1, max(0, round(needed / most * room) - 1))
-    for index in range(max(len(cells), (mark or 0) + 1)):
-        cell = cells[index] if index < len(cells) else " "
-        style = "bright_green" if cell == "█" else "yellow"
+    cells = ("█" * ready + "▒" * max(0, desired - ready)).ljust((mark or 0) + 1)
+    for index, cell in enumerate(cells):
         if index == mark:
             bar.append("│", style=f"bold white on {'green' if cell == '█' else 'red'}")
         else:
-            bar.append(cell, style=style)
+            bar.append(cell, style="bright_green" if cell == "█" else "yellow")
     return bar
 
 

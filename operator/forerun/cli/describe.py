@@ -1,0 +1,127 @@
+"""What is told of a campaign: its state on one screen, and the reasons behind its floors. Pure."""
+
+from datetime import datetime
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from forerun.domain.reason import Reason
+from forerun.observe.words import sentence
+
+Raw = dict[str, Any]
+
+_NOT_SEEN = "not seen by the operator yet"
+_ENTRY_STATES = {
+    "kept": " (kept)",
+    "drifted": " (drifted: left as somebody set it)",
+    "contested": " (contested: no longer fighting)",
+}
+
+
+def condition(obj: Raw, kind: str) -> Raw:
+    """One condition of an object, or an empty one."""
+    return next((found for found in _status(obj).get("conditions") or [] if found["type"] == kind), {})
+
+
+def screen(namespace: str, campaign: Raw) -> list[RenderableType]:
+    """Phase, forecast, tiers and holds, each ready to be printed on a line of its own."""
+    name, status = campaign["metadata"]["name"], _status(campaign)
+    window = status.get("occurrence") or {}
+    title = Text.assemble((f"{namespace}/{name}", "bold"), f"  {status.get('phase', _NOT_SEEN)}")
+    title.append(f"  {window.get('start', '?')} to {window.get('end', '?')}")
+    gate = condition(campaign, "CapacityReady")
+    return [
+        title,
+        *_forecast(status),
+        *_tiers(status),
+        Text(f"CapacityReady: {gate.get('status', 'Unknown')} {gate.get('message', '')}"),
+        *(Text(f"hold: {hold['message']}", style="yellow") for hold in status.get("holds") or []),
+        *_kept(name, status),
+    ]
+
+
+def _forecast(status: Raw) -> list[Text]:
+    forecast = status.get("forecast") or {}
+    peak = forecast.get("peak")
+    if not peak:
+        return []
+    at = forecast.get("peakAt", "?")
+    return [Text(f"peak {peak['p50']}/s (p90 {peak['p90']}, p99 {peak['p99']}) about {at}")]
+
+
+def _tiers(status: Raw) -> list[Table]:
+    table = Table("Tier", "Floor", "Ready", "Required", box=None, pad_edge=False)
+    for tier in status.get("tiers") or []:
+        table.add_row(tier["name"], str(tier["floor"]), str(tier.get("ready", "?")), str(tier["required"]))
+    return [table] if table.row_count else []
+
+
+def _kept(name: str, status: Raw) -> list[Text]:
+    kept = ", ".join(tier["tier"] for tier in status.get("kept") or [])
+    return [Text(f"kept: {kept}; `forerun release {name} --tier NAME` gives it back")] if kept else []
+
+
+def reasons(campaign: Raw, plan: Raw | None, storefront: Raw, now: datetime) -> list[str]:
+    """Tier by tier, why the floor stands where it stands: the lines of `forerun why`."""
+    status = _status(campaign)
+    lines = [f"{campaign['metadata']['name']} is {status.get('phase', _NOT_SEEN)}", *_peak(status)]
+    if plan is None:
+        told = condition(campaign, "Planned").get("message") or "the operator has not made one"
+        return [*lines, f"  no plan: {told}"]
+    ledger = {entry["tier"]: entry for entry in _status(plan).get("ledger") or []}
+    measured = {tier["name"]: tier for tier in _status(storefront).get("tiers") or []}
+    for tier in storefront["spec"]["tiers"]:
+        name = tier["name"]
+        lines += [
+            f"  {name} ({tier['targetRef']['kind']}/{tier['targetRef']['name']}):",
+            *_steps(plan, name, now),
+            _capacity(tier, measured.get(name, {})),
+            _raise(ledger.get(name)),
+        ]
+    return [*lines, *(f"  hold: {hold['message']}" for hold in status.get("holds") or [])]
+
+
+def _status(obj: Raw) -> Raw:
+    return obj.get("status") or {}
+
+
+def _peak(status: Raw) -> list[str]:
+    forecast = status.get("forecast") or {}
+    peak = forecast.get("peak")
+    if not peak:
+        return []
+    at = forecast.get("peakAt", "?")
+    return [f"  forecast: peak {peak['p50']}/s, with 99 % certainty below {peak['p99']}/s, about {at}"]
+
+
+def _steps(plan: Raw, tier: str, now: datetime) -> list[str]:
+    """The newest step that is due, and the next one."""
+    steps = [step for step in plan["spec"].get("steps") or [] if step["tier"] == tier]
+    past = [step for step in steps if datetime.fromisoformat(step["at"]) <= now]
+    lines = []
+    if past:
+        step = past[-1]
+        asked = f" for {', '.join(step['campaigns'])}" if step.get("campaigns") else ""
+        lines.append(f"    floor {step['floor']} since {step['at']}{asked}: {sentence(Reason(step['reason']))}")
+    if len(past) < len(steps):
+        coming = steps[len(past)]
+        lines.append(f"    next: floor {coming['floor']} at {coming['at']} ({coming['reason']})")
+    return lines
+
+
+def _capacity(tier: Raw, measured: Raw) -> str:
+    lead = "as declared"
+    if "leadTimeSeconds" in measured:
+        lead = f"{measured['leadTimeSeconds']} s (p95 of {measured.get('leadTimeSamples', '?')} starts)"
+    return f"    capacity {tier.get('capacityPerReplica', '?')}/s a replica, lead time {lead}"
+
+
+def _raise(entry: Raw | None) -> str:
+    if entry is None:
+        return "    nothing of ours stands there"
+    state = "".join(words for name, words in _ENTRY_STATES.items() if entry.get(name))
+    owner = f"{entry['ownerRef']['kind']}/{entry['ownerRef']['name']}"
+    baseline = entry["baseline"]["minReplicas"]
+    return f"    raised on {owner} from {baseline}{state}; to be given back at the latest {entry['expires']}"
