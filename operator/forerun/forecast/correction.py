@@ -20,11 +20,16 @@ _NOTHING = Seen(np.empty(0), np.empty(0), np.empty(0), 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """`level` and `missed` (both log, [units, paths]) go with the reordered `slots`."""
+    """`level` (log) and what the paths miss now go with the reordered `slots`; all [units, paths].
+
+    Where demand is below a path, `below` is the log of its share (0 or less); where it is above, `above` is by how
+    much, in requests/s: it adds up, so that it does not swell what a path expects to come on top.
+    """
 
     slots: list[Slot]
     level: Tensor
-    missed: Tensor
+    below: Tensor
+    above: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def corrected(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> Co
     chosen = live.resampled(live.tempered(log_weight))
     updated = [slot.reordered(chosen) for slot in updated]
     level = torch.gather(level, 1, chosen)
-    return Corrected(updated, level, _missed(units, updated, level))
+    return Corrected(updated, level, *_missed(units, updated, level))
 
 
 def _evidence(units: Sequence[Unit], level: Tensor) -> _Evidence:
@@ -80,13 +85,15 @@ def _evidence(units: Sequence[Unit], level: Tensor) -> _Evidence:
     return _Evidence(times, live.bin_weights(ages, memory), usual, (demand / usual).clamp(0.0, 1e17), now)
 
 
-def _missed(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> Tensor:
-    """Log of seen over expected in the last bins, bounded; what no kernel could explain, [units, paths]."""
+def _missed(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> tuple[Tensor, Tensor]:
+    """`below` and `above`: what was seen against what each path expected in the last bins, bounded."""
     evidence = _evidence(units, level)
     expected = 1.0 + combined(slots, [slot.expected for slot in slots], evidence.times, None)
     log_ratio = torch.log(evidence.ratio.clamp_min(1e-6)) - torch.log(expected.clamp_min(1e-6))
     bins = torch.tensor([unit.seen.times.size if unit.seen else 0 for unit in units])[:, None]
     place = torch.arange(log_ratio.shape[1])[None, :]
     last = ((place < bins) & (place >= bins - _LAST_BINS)).float()[:, :, None]
-    mean = (log_ratio * last).sum(dim=1) / last.sum(dim=1).clamp_min(1.0)
-    return _TRUSTED * mean.clamp(-_MOST_MISSED, _MOST_MISSED)
+    count = last.sum(dim=1).clamp_min(1.0)
+    missed = _TRUSTED * ((log_ratio * last).sum(dim=1) / count).clamp(-_MOST_MISSED, _MOST_MISSED)
+    path = (expected.clamp_min(0.0) * evidence.usual * last).sum(dim=1) / count
+    return missed.clamp_max(0.0), torch.expm1(missed.clamp_min(0.0)) * path

@@ -13,6 +13,7 @@ from forerun.domain.forecast import EventWindow, ForecastRequest
 from forerun.domain.observation import DemandSeries
 from forerun.forecast.baseline import Array, Baseline, clean, fit_baseline, outside
 from forerun.forecast.grid import tail_end
+from forerun.forecast.remaining import despiked
 from forerun.forecast.units import Seen
 
 _COMPARED_SECONDS = 7200.0  # so much of the recent past is compared with the baseline
@@ -131,6 +132,31 @@ def seen_since(shop: Shop, start: float, origin: float, window: float) -> Seen |
     times, values = _binned(times[inside], values[inside])
     scale = shop.time_compression
     return Seen((times - origin) * scale, values, shop.usual(times), (shop.now - origin) * scale, _LIVE_MEMORY * window)
+
+
+def measured_cells(shop: Shop, low: Array, high: Array) -> tuple[Array, float]:
+    """(mean demand measured in each cell, NaN where nothing was; epoch seconds until which cells are known).
+
+    `low`, `high` are the cells' edges in epoch seconds. Samples wider than cells count for all that they cover.
+    """
+    found = np.full(low.shape, np.nan)
+    if shop.measured is None:
+        return found, -np.inf
+    times, values = clean(shop.measured, shop.now)
+    half = 0.5 * shop.measured.step_seconds
+    inside = (times + half > low[0]) & (times - half < high[-1])
+    times, values = times[inside], despiked(values[inside])
+    if not times.size:
+        return found, -np.inf
+    first, last = np.searchsorted(times, low), np.searchsorted(times, high)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    several = last > first
+    found[several] = (sums[last] - sums[first])[several] / (last - first)[several]
+    middles = 0.5 * (low + high)
+    nearest = np.abs(times[:, None] - middles).argmin(axis=0)
+    alone = ~several & (np.abs(times[nearest] - middles) <= half)
+    found[alone] = values[nearest][alone]
+    return found, min(float(times[-1]) + half, shop.now)
 
 
 def seen_in_past(shop: Shop, history: DemandSeries, window: EventWindow) -> Seen | None:

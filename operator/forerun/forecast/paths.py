@@ -15,12 +15,12 @@ from forerun.domain.forecast import LEVELS
 from forerun.forecast import draws
 from forerun.forecast.baseline import ABSURD_RPS, RESIDUAL_LEVELS
 from forerun.forecast.correction import Corrected, corrected
+from forerun.forecast.following import bounded, fading_of, known, noise_share
 from forerun.forecast.slots import Slot, column, combined, make_slots, padded
 from forerun.forecast.units import Unit
 
 PATHS = 512
 _LARGEST_CHUNK = 2_000_000  # elements of one tensor; some ten are alive at once: about 100 MiB
-_MEMORY = 1.0 / 6.0  # of the longest window: how long the correction of what was missed lasts
 
 Floats = npt.NDArray[np.float32]
 
@@ -64,31 +64,33 @@ def _chunks(units: Sequence[Unit], order: Sequence[int], paths: int) -> Iterator
 
 def _simulate(units: Sequence[Unit], paths: int) -> list[UnitPaths]:
     level = draws.level_order(paths) * column([unit.level_log_sd for unit in units])
-    state = Corrected(make_slots(units, level), level, torch.zeros(len(units), paths))
-    if any(unit.seen for unit in units):
+    nothing = torch.zeros(len(units), paths)
+    state = Corrected(make_slots(units, level), level, nothing, nothing)
+    live = any(unit.seen for unit in units)
+    if live:
         state = corrected(units, state.slots, level)
     low, high = padded([unit.low for unit in units], 0.0), padded([unit.high for unit in units], 0.0)
     growth = (1.0 + combined(state.slots, [slot.drawn for slot in state.slots], low, high)).clamp_min_(0.0)
-    carried = torch.exp(state.level[:, None, :] + state.missed[:, None, :] * _fading(units, low, high)[:, :, None])
     floor = column([unit.floor_rps for unit in units])[:, :, None]
-    total = carried.mul_(growth).mul_(padded([unit.usual for unit in units], 0.0)[:, :, None] + floor)
+    total = growth.mul_(padded([unit.usual for unit in units], 0.0)[:, :, None] + floor)
+    fading = fading_of(units, low, high)[:, :, None] if live else torch.zeros(1, 1, 1)
+    total = total.mul_(torch.exp(state.level[:, None, :] + state.below[:, None, :] * fading))
+    total = total.add_(state.above[:, None, :] * fading)
+    if live:
+        total = bounded(total, units, state.slots, low, high)
     total = total.mul_(_noise(units, low.shape[1], paths)).sub_(floor).nan_to_num_(nan=ABSURD_RPS)
-    return _summaries(units, state.slots, low, high, total.clamp_(0.0, ABSURD_RPS))
+    total = total.clamp_(0.0, ABSURD_RPS)
+    if live:
+        total = known(total, units, low, high)
+    return _summaries(units, state.slots, low, high, total)
 
 
 def _noise(units: Sequence[Unit], cells: int, paths: int) -> Tensor:
-    """Each cell's residual factor, [units, cells, paths]."""
-    tables = torch.exp(torch.from_numpy(np.stack([unit.residual for unit in units])).float())
+    """Each cell's residual factor, [units, cells, paths]; in a live window as wide as demand's own noise."""
+    tables = torch.from_numpy(np.stack([unit.residual for unit in units])).float()
+    tables = torch.exp(tables * column([noise_share(unit) for unit in units]))
     places = draws.cell_places(cells, paths, RESIDUAL_LEVELS)
     return tables[:, places.reshape(-1)].reshape(len(units), cells, paths)
-
-
-def _fading(units: Sequence[Unit], low: Tensor, high: Tensor) -> Tensor:
-    """Share of what was missed lately that holds in each cell, [units, cells]: 1 now, less before and after."""
-    now = column([unit.seen.now if unit.seen else 0.0 for unit in units])
-    memory = column([_MEMORY * max(term.window for term in unit.terms) for unit in units])
-    distance = torch.maximum((low - now).clamp_min(0.0), (now - high).clamp_min(0.0))
-    return torch.exp(-distance / memory)
 
 
 def _summaries(

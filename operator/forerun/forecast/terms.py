@@ -1,7 +1,7 @@
 """From requests to units: each upcoming window becomes a term with a belief about its size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import median
 
@@ -24,8 +24,9 @@ from forerun.forecast.evidence import (
 )
 from forerun.forecast.grid import GridSegment, make_grid
 from forerun.forecast.learning import Experience, experience
-from forerun.forecast.observed import Shop, cell_edges, highest_usual, seen_since
+from forerun.forecast.observed import Shop, cell_edges, highest_usual, measured_cells, seen_since
 from forerun.forecast.priors import PRIORS
+from forerun.forecast.remaining import followed
 from forerun.forecast.units import Seen, Term, Unit
 
 _LARGEST_POISSON = 1.0  # variance: where less than one request falls into a cell, the normal form ends
@@ -94,7 +95,12 @@ def _unit(
     origin, scale = segment.start.timestamp(), shop.time_compression
     usual = highest_usual(shop, low, high)
     base = shop.baseline
+    terms = tuple(_term(window, shop, beliefs[window.type], origin) for window in windows)
     seen = _seen(windows, shop, origin)
+    if seen is not None:
+        cells, covered = measured_cells(shop, low, high)
+        seen = replace(seen, cells=cells, covered=(covered - origin) * scale)
+        seen = followed(seen, terms, base.floor_rps, base.residual_log_sd)
     return Unit(
         low=(low - origin) * scale,
         high=(high - origin) * scale,
@@ -103,7 +109,7 @@ def _unit(
         level_log_sd=shop.level_log_sd(low),
         residual=_residual(shop, usual, segment.step_seconds),
         residual_log_sd=_noise(shop, seen),
-        terms=tuple(_term(window, shop, beliefs[window.type], origin) for window in windows),
+        terms=terms,
         seen=seen,
     )
 

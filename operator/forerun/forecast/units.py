@@ -4,7 +4,7 @@ A rehearsal runs `time_compression` times faster; everything here is already mul
 and priors speak of real seconds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 import numpy as np
@@ -39,10 +39,27 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """Where an event that has arrived stands: what is still to come lies below a line from here.
+
+    It starts at `anchor_rps` now and rises with `slope` (requests/s per second) `until` the end of the window, of
+    length `window`; `usual_rps` is the usual demand now.
+    """
+
+    anchor_rps: float
+    slope: float
+    usual_rps: float
+    until: float
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Demand measured since the first start, in bins: `times` are their middles, `usual` the baseline there.
 
-    A bin's weight fades with the time constant `memory` before `now`.
+    A bin's weight fades with the time constant `memory` before `now`. `cells` is what was measured in each cell of
+    the unit, NaN where nothing was; those before `covered` are known. `noise_log_sd` is that of one bin around its
+    neighbours; `course` is None until an event has arrived.
     """
 
     times: Array
@@ -50,6 +67,10 @@ class Seen:
     usual: Array
     now: float
     memory: float = inf
+    cells: Array = field(default_factory=lambda: np.empty(0))
+    covered: float = -inf
+    noise_log_sd: float | None = None
+    course: Course | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,23 +24,21 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Eve
     turned = [
         kind for kind in ("Accepted", "Planned", "Degraded", "Contested") if kind in new and _turned(old, new, kind)
     ]
-    events = [event for kind in turned if (event := _news(kind, new[kind], first=kind not in old))]
+    events = [event for kind in turned if (event := _news(kind, new[kind]))]
     phase = after.get("phase")
     if phase != before.get("phase") and phase not in {None, "Scheduled", "Rejected"}:
         events.append(Event(str(phase), _phase_note(after), action="Phase"))
     return events
 
 
-def _news(kind: str, condition: Mapping[str, Any], *, first: bool) -> Event | None:
+def _news(kind: str, condition: Mapping[str, Any]) -> Event | None:
     """The Event of one condition that has turned; None where nobody needs to hear of it."""
     true = condition["status"] == "True"
     if kind in {"Accepted", "Planned"}:
         # accepted is told by Planned, which follows; a campaign that is over has no plan, and that is no news
         quiet = condition["reason"] in {"Accepted", "Completed", "Suspended", "Pending"}
         return None if quiet else _event(kind if true else f"Not{kind}", condition, warning=not true)
-    if true:
-        return _event(condition["reason"], condition, warning=True)
-    return None if first else _event(f"{kind}Over", condition, warning=False)
+    return _event(condition["reason"] if true else f"{kind}Over", condition, warning=true)
 
 
 def event_body(event: Event, regarding: Mapping[str, Any], instance: str, now: datetime) -> dict[str, Any]:

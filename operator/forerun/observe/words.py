@@ -15,7 +15,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.CAPACITY_SHORT: "the accelerator pool cannot serve all: wants {want:.0f}, fits {fits:.0f}",
     Reason.BUDGET_EXCEEDED: "the budget stops the plan: wants {want:.1f} replica-hours, may spend {fits:.1f}",
     Reason.STEP_TOO_LARGE: "the policy's largest step splits the raise",
-    Reason.LATE: "raised {seconds_late:.0f} s later than its lead time asks: it may not be Ready at the start",
+    Reason.LATE: "it may not be Ready at the start: raised {seconds_late:.0f} s later than its lead time asks",
     Reason.DEMAND_UNKNOWN: "demand is not known: no samples, no history and nothing declared",
     Reason.METRIC_STALE: "the newest sample is too old; nothing is lowered",
     Reason.METRIC_ABSURD: "the metric's value makes no sense; nothing is lowered",
@@ -45,7 +45,10 @@ SENTENCES: dict[Reason, str] = {
 
 
 def sentence(reason: Reason, numbers: dict[str, float] | None = None, detail: str = "") -> str:
-    """One line for people: the reason's sentence with its numbers, then the detail (the remedy)."""
+    """One line for people: the reason's sentence with its numbers, then the detail (the remedy).
+
+    Where a number is missing, the part of the sentence before its colon stands alone.
+    """
     text = SENTENCES[reason]
     try:
         text = text.format(**(numbers or {}))

@@ -1,0 +1,72 @@
+"""Paths of a live window follow what was seen: known cells are what was measured, the rest stays below the ceiling."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from forerun.forecast import draws
+from forerun.forecast.slots import Slot, column, combined, padded
+from forerun.forecast.units import Course, Unit
+
+_MEMORY = 1.0 / 6.0  # of the longest window: how long the correction of what was missed lasts
+_CEILING_LOG_SD = 0.08  # of the ceiling, a whole window ahead; judgement
+_SEASON_SECONDS = 12 * 3600.0  # a window so long follows the usual hours of the day; a short one hardly
+_OPEN = Course(float("inf"), 0.0, 1.0, 0.0, 1.0)
+
+
+def noise_share(unit: Unit) -> float:
+    """A live window's noise as a share of the history's residual, at most 1.
+
+    The residual holds whole hours off the profile; those a live window has just been corrected for.
+    """
+    if unit.seen is None or unit.seen.noise_log_sd is None:
+        return 1.0
+    return min(1.0, unit.seen.noise_log_sd / unit.residual_log_sd)
+
+
+def fading_of(units: Sequence[Unit], low: Tensor, high: Tensor) -> Tensor:
+    """Share of what was missed lately that holds in each cell, [units, cells]: 1 now, less before and after."""
+    now = column([unit.seen.now if unit.seen else 0.0 for unit in units])
+    memory = column([_MEMORY * max(term.window for term in unit.terms) for unit in units])
+    distance = torch.maximum((low - now).clamp_min(0.0), (now - high).clamp_min(0.0))
+    return torch.exp(-distance / memory)
+
+
+def bounded(total: Tensor, units: Sequence[Unit], slots: Sequence[Slot], low: Tensor, high: Tensor) -> Tensor:
+    """Demand [units, cells, paths] under the ceiling of each unit's course; campaigns still to begin come on top."""
+    courses = [unit.seen.course if unit.seen and unit.seen.course else _OPEN for unit in units]
+    if all(course is _OPEN for course in courses):
+        return total
+    now = column([unit.seen.now if unit.seen else 0.0 for unit in units])
+    window = column([course.window for course in courses])
+    usual = padded([unit.usual for unit in units], 0.0) + column([unit.floor_rps for unit in units])
+    ahead = (torch.minimum(high, column([course.until for course in courses])) - now).clamp_min(0.0)
+    line = column([course.anchor_rps for course in courses]) + column([course.slope for course in courses]) * ahead
+    season = (usual / column([course.usual_rps for course in courses])).clamp_min(1.0)
+    line = line * season.pow((window / _SEASON_SECONDS).clamp_max(1.0))
+    spread = _CEILING_LOG_SD * ((high - now).clamp_min(0.0) / window).clamp_max(1.0).sqrt()
+    ceiling = line[:, :, None] * torch.exp(spread[:, :, None] * draws.level_order(total.shape[2]))
+    later = [slot for slot in slots if bool(_to_come(slot, now).any())]
+    if later:
+        amplitudes = [slot.drawn.clamp_min(0.0) * _to_come(slot, now) for slot in later]
+        ceiling = ceiling + combined(later, amplitudes, low, high).clamp_min(0.0) * usual[:, :, None]
+    return torch.minimum(total, ceiling)
+
+
+def _to_come(slot: Slot, now: Tensor) -> Tensor:
+    return ((slot.start[:, None] > now) & (slot.present[:, None] > 0)).float()
+
+
+def known(total: Tensor, units: Sequence[Unit], low: Tensor, high: Tensor) -> Tensor:
+    """Cells that are over carry what was measured; of the one that runs, what was seen is the least."""
+    nothing = np.empty(0)
+    measured = padded([unit.seen.cells if unit.seen else nothing for unit in units], float("nan"))
+    short = low.shape[1] - measured.shape[1]
+    measured = torch.nn.functional.pad(measured, (0, short), value=float("nan")).clamp(0.0, 1e15)[:, :, None]
+    covered = column([unit.seen.covered if unit.seen else -float("inf") for unit in units])
+    over = (high <= covered * (1.0 + 1e-6))[:, :, None] & ~measured.isnan()
+    running = ((low < covered) & (high > covered))[:, :, None] & ~measured.isnan()
+    total = torch.where(running, torch.maximum(total, measured), total)
+    return torch.where(over, measured.expand_as(total), total)
