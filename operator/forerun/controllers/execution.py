@@ -8,7 +8,7 @@ from forerun.actuators import Standing, bounds_for, forget, lift_from_zero, rest
 from forerun.api.convert import entry_to_annotation
 from forerun.controllers.index import Index, version
 from forerun.controllers.observation import Observer, bounds_of, floor_of
-from forerun.controllers.planning import Planner
+from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import FloorDecision, Step
@@ -38,11 +38,11 @@ class Intent:
 class Executor:
     """The one hand that touches targets; one task per Storefront at a time calls it."""
 
-    def __init__(self, ports: Ports, index: Index, observer: Observer, planner: Planner) -> None:
+    def __init__(self, ports: Ports, index: Index, observer: Observer, store: PlanStore) -> None:
         self._ports = ports
         self._index = index
         self._observer = observer
-        self._planner = planner
+        self._store = store
 
     async def carry_out(
         self,
@@ -81,7 +81,7 @@ class Executor:
                     entries[step.tier] = entry
         if tuple(entries.values()) != state.ledger:
             state.ledger = tuple(entries.values())
-            await self._planner.commit_ledger(key, state)
+            await self._store.commit_ledger(key, state)
 
     def _prepared(
         self, tier: Tier, step: Step, snapshot: TargetSnapshot | None, entry: LedgerEntry | None, now: datetime
@@ -113,7 +113,7 @@ class Executor:
                 state.snapshot_stale.add(entry.tier)
         if tuple(kept) != state.ledger:
             state.ledger = tuple(kept)
-            await self._planner.commit_ledger(key, state)
+            await self._store.commit_ledger(key, state)
 
     async def keep(self, key: Key, state: StorefrontState, tiers: set[str]) -> None:
         """Note in the ledger that these tiers keep their raise after the end (`release: Never`)."""
@@ -122,7 +122,7 @@ class Executor:
         )
         if ledger != state.ledger:
             state.ledger = ledger
-            await self._planner.commit_ledger(key, state)
+            await self._store.commit_ledger(key, state)
 
     async def _attempt(
         self,
@@ -138,25 +138,31 @@ class Executor:
         refused = await self._write_ledger_first(key, state, intents)
         if refused is not None:
             return set(), [*holds, refused]
+        failed = await self._write_all(key, state, intents, now)
+        conflicts = {tier for tier, hold in failed.items() if hold.reason is Reason.CONFLICT}
+        state.snapshot_stale |= failed.keys() - conflicts
+        return conflicts, [*holds, *(replace(failed[tier], subject=tier) for tier in failed.keys() - conflicts)]
+
+    async def _write_all(
+        self, key: Key, state: StorefrontState, intents: list[Intent], now: datetime
+    ) -> dict[str, Hold]:
+        """Write all targets at once; what was not written, by tier."""
         outcomes = await asyncio.gather(*(self._write(key, intent) for intent in intents))
-        conflicts: set[str] = set()
+        failed: dict[str, Hold] = {}
         for intent, outcome in zip(intents, outcomes, strict=True):
             if isinstance(outcome, Written):
                 self._record(key, state, intent, outcome, now)
-            elif outcome.reason is Reason.CONFLICT:
-                conflicts.add(intent.tier.name)
             else:
-                state.snapshot_stale.add(intent.tier.name)
-                holds.append(replace(outcome, subject=intent.tier.name))
+                failed[intent.tier.name] = outcome
         if any(intent.bounds is None for intent in intents):
-            await self._planner.commit_ledger(key, state)
-        return conflicts, holds
+            await self._store.commit_ledger(key, state)
+        return failed
 
     async def _write_ledger_first(self, key: Key, state: StorefrontState, intents: list[Intent]) -> Hold | None:
         """No target is touched before the ledger covers what will be written there."""
         uncovered = any(_must_commit(state.entry(intent.tier.name), intent.entry) for intent in intents)
         state.ledger = _ledger_of(state, intents)
-        return await self._planner.commit_ledger(key, state) if uncovered else None
+        return await self._store.commit_ledger(key, state) if uncovered else None
 
     def _intent(
         self, key: Key, tier: Tier, state: StorefrontState, decision: FloorDecision, now: datetime
@@ -286,19 +292,25 @@ class Executor:
 
     def _freshest(self, key: Key, snapshot: TargetSnapshot) -> TargetSnapshot:
         """Status updates move the resource version, not the floor: guard with the newest that the watch has shown."""
-        if snapshot.owner is Owner.SCALE:
-            seen = self._index.workloads.get((snapshot.target.kind, key.namespace, snapshot.target.name))
-            same = seen is not None and seen.uid == snapshot.owner_uid and seen.replicas == snapshot.bounds.minimum
-            newest = seen.resource_version if seen is not None and same else ""
-        else:
-            raw = self._index.autoscalers[key.namespace].get((snapshot.owner_ref.kind, snapshot.owner_ref.name))
-            same = (
-                raw is not None and raw["metadata"]["uid"] == snapshot.owner_uid and bounds_of(raw) == snapshot.bounds
-            )
-            newest = raw["metadata"]["resourceVersion"] if raw is not None and same else ""
+        scaled = snapshot.owner is Owner.SCALE
+        newest = self._seen_target(key, snapshot) if scaled else self._seen_autoscaler(key, snapshot)
         if version(newest) <= version(snapshot.owner_resource_version):
             return snapshot
         return replace(snapshot, owner_resource_version=newest)
+
+    def _seen_target(self, key: Key, snapshot: TargetSnapshot) -> str:
+        """The watched version of a plain target, where it is the one that was read, at the same replicas."""
+        seen = self._index.workloads.get((snapshot.target.kind, key.namespace, snapshot.target.name))
+        if seen is None or (seen.uid, seen.replicas) != (snapshot.owner_uid, snapshot.bounds.minimum):
+            return ""
+        return seen.resource_version
+
+    def _seen_autoscaler(self, key: Key, snapshot: TargetSnapshot) -> str:
+        """The watched version of an autoscaler, where it is the one that was read, with the same bounds."""
+        raw = self._index.autoscalers[key.namespace].get((snapshot.owner_ref.kind, snapshot.owner_ref.name))
+        if raw is None or (raw["metadata"]["uid"], bounds_of(raw)) != (snapshot.owner_uid, snapshot.bounds):
+            return ""
+        return str(raw["metadata"]["resourceVersion"])
 
 
 def _unstarted(entry: LedgerEntry, snapshot: TargetSnapshot) -> bool:

@@ -210,7 +210,9 @@ class Index:
         known[(kind, key.name)] = slim_autoscaler(raw)
         reference = (raw.get("spec") or {}).get("scaleTargetRef") or {}
         target = (reference.get("kind", "Deployment"), key.namespace, reference.get("name", ""))
-        self._forget_target(kind, key)
+        moved_from = self._forget_target(kind, key)
+        if moved_from != target:
+            self._mark_target(moved_from)
         self._targets_of_autoscaler[(kind, key.namespace, key.name)] = target
         self._scaled_by[target].add((kind, key.name))
         if old is None or old["spec"] != known[(kind, key.name)]["spec"]:

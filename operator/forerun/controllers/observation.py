@@ -9,7 +9,7 @@ from typing import Any
 
 from forerun.actuators import read_target
 from forerun.api.convert import auth_secret_of, entry_from_annotation
-from forerun.controllers.index import Index, version
+from forerun.controllers.index import Index, Workload, version
 from forerun.controllers.state import StorefrontState, Tally
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import TierState
@@ -171,17 +171,12 @@ class Observer:
         workload = self._index.workloads.get((tier.target.kind, key.namespace, tier.target.name))
         if workload and workload.uid != snapshot.target_uid:
             return True
-        read = version(snapshot.owner_resource_version)
         if snapshot.owner is Owner.SCALE:
-            if self._autoscalers(key, tier):
-                return True
-            later = workload is not None and version(workload.resource_version) > read
-            return bool(later and workload and workload.replicas != snapshot.bounds.minimum)
+            return bool(self._autoscalers(key, tier)) or _is_later(workload, snapshot)
         seen = self._index.autoscalers[key.namespace].get((snapshot.owner_ref.kind, snapshot.owner_ref.name))
-        if seen is None:
+        if seen is None or seen["metadata"]["uid"] != snapshot.owner_uid:
             return True
-        if seen["metadata"]["uid"] != snapshot.owner_uid:
-            return True
+        read = version(snapshot.owner_resource_version)
         return version(seen["metadata"]["resourceVersion"]) > read and bounds_of(seen) != snapshot.bounds
 
     def _autoscalers(self, key: Key, tier: Tier) -> list[dict[str, Any]]:
@@ -220,6 +215,13 @@ def served_rps(storefront: Storefront, tiers: tuple[TierState, ...]) -> float | 
         if tier.capacity_per_replica_rps and state.ready is not None and tier.demand_per_request > 0:
             known.append(state.ready * tier.capacity_per_replica_rps / tier.demand_per_request)
     return min(known, default=None)
+
+
+def _is_later(workload: Workload | None, snapshot: TargetSnapshot) -> bool:
+    """Whether the watch has shown a plain target later than it was read, at other replicas."""
+    if workload is None or version(workload.resource_version) <= version(snapshot.owner_resource_version):
+        return False
+    return workload.replicas != snapshot.bounds.minimum
 
 
 def bounds_of(autoscaler: dict[str, Any]) -> Bounds:

@@ -13,6 +13,7 @@ from forerun.controllers.health import Health
 from forerun.controllers.index import Index
 from forerun.controllers.namespaces import NamespacePolicies
 from forerun.controllers.observation import Observer
+from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
 from forerun.controllers.reconcile import Reconciler
 from forerun.controllers.reporting import Reporter
@@ -39,15 +40,17 @@ class Operator:
         self.stop = asyncio.Event()
         self.exit_code = 0
         observer = Observer(ports, self.index, self._wake)
-        planner = Planner(ports, self.index)
-        self.reporter = Reporter(ports, self.index, planner, self.states)
+        store = PlanStore(ports, self.index)
+        planner = Planner(self.index, store)
+        self.reporter = Reporter(ports, self.index, planner, store, self.states)
         reconciler = Reconciler(
             ports,
             self.index,
             observer,
             Forecaster(ports, self.index, observer, self._wake),
             planner,
-            Executor(ports, self.index, observer, planner),
+            store,
+            Executor(ports, self.index, observer, store),
             NamespacePolicies(ports.cluster, self.index),
             self.reporter,
         )

@@ -10,6 +10,7 @@ from forerun.controllers.forecasting import Forecaster
 from forerun.controllers.index import Index
 from forerun.controllers.namespaces import NamespacePolicies
 from forerun.controllers.observation import Observer
+from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
 from forerun.controllers.release import released_tiers, surviving_storefront
 from forerun.controllers.reporting import Reporter
@@ -39,6 +40,7 @@ class Reconciler:
         observer: Observer,
         forecaster: Forecaster,
         planner: Planner,
+        store: PlanStore,
         executor: Executor,
         policies: NamespacePolicies,
         reporter: Reporter,
@@ -48,6 +50,7 @@ class Reconciler:
         self._observer = observer
         self._forecaster = forecaster
         self._planner = planner
+        self._store = store
         self._executor = executor
         self._policies = policies
         self._reporter = reporter
@@ -65,9 +68,7 @@ class Reconciler:
         if storefront is None:
             await self._close(key, state, deleted=deleted)
             return
-        state.campaigns, state.suspended = (), ()
-        if record is not None and record.value is not None:
-            self._schedule(key, state, now)
+        self._schedule(key, state, now, known=record is not None and record.value is not None)
         await self._observer.refresh_targets(key, storefront, state)
         await self._executor.notice_foreign_edits(key, state, now)
         policy = await self._policies.of(key.namespace)
@@ -77,31 +78,36 @@ class Reconciler:
             state.next_due = now + timedelta(seconds=1 + 9 * _spread(key))
             return
         active = self._is_active(storefront, state, now)
-        if active and not deleted:
-            self._observer.sample_in_background(key, storefront, state, now)
-            await self._observer.refresh_lead_times(key, storefront, state, now)
+        await self._look(key, storefront, state, now, active=active and not deleted)
         self._forecaster.refresh(storefront, state, self._planner.approvals(key), now, active=active)
         await self._planner.refresh(storefront, state, policy, now)
         await self._act(key, storefront, state, policy, now)
         if deleted and not state.ledger:
-            await self._planner.drop_plan(key)
+            await self._store.drop(key)
         state.next_due = self._next_due(storefront, state, now, active=active)
+
+    async def _look(
+        self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime, *, active: bool
+    ) -> None:
+        """Live demand and start-up times, while a window is near or something of ours stands."""
+        if active:
+            self._observer.sample_in_background(key, storefront, state, now)
+            await self._observer.refresh_lead_times(key, storefront, state, now)
 
     async def _act(
         self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime
     ) -> None:
+        unreadable = {tier: found for tier, found in state.snapshots.items() if isinstance(found, Hold)}
         decisions = decide(self._due_input(key, storefront, state, policy, now))
-        unreadable = [found for found in state.snapshots.values() if isinstance(found, Hold)]
-        subjects = {hold.subject for hold in unreadable}
-        holds = [*unreadable, *(d for d in decisions if isinstance(d, Hold) and d.subject not in subjects)]
-        floors = tuple(d for d in decisions if isinstance(d, FloorDecision) and d.tier not in subjects)
-        await self._executor.keep(key, state, {hold.subject for hold in holds if hold.reason is Reason.KEPT})
+        floors, held = _sorted_out(decisions, set(unreadable))
+        await self._executor.keep(key, state, {hold.subject for hold in held if hold.reason is Reason.KEPT})
+        failed: list[Hold] = []
         if floors:
             with self._reporter.while_floors_wait():
-                holds += await self._executor.carry_out(key, storefront, state, floors, now)
+                failed = await self._executor.carry_out(key, storefront, state, floors, now)
             await self._observer.refresh_targets(key, storefront, state)
         await self._executor.prepare(key, storefront, state, now)
-        self._note_holds(state, holds)
+        self._note_holds(state, [*unreadable.values(), *held, *failed])
 
     def _note_holds(self, state: StorefrontState, holds: list[Hold]) -> None:
         """What is held now, and what the plan says will fall short, each once."""
@@ -135,13 +141,13 @@ class Reconciler:
         state.campaigns = ()
         state.next_due = None
         if deleted and not state.ledger:
-            await self._planner.drop_plan(key)
+            await self._store.drop(key)
 
-    def _schedule(self, key: Key, state: StorefrontState, now: datetime) -> None:
+    def _schedule(self, key: Key, state: StorefrontState, now: datetime, *, known: bool) -> None:
         """The occurrences that may ask for capacity: the current or next, and those still being given back."""
         held = {name for entry in state.ledger if not entry.kept for name in entry.campaigns}
         found: dict[bool, list[ScheduledCampaign]] = {False: [], True: []}
-        for record in self._index.campaigns_of(key):
+        for record in self._index.campaigns_of(key) if known else ():
             if record.value is not None:
                 found[record.value.suspend] += _windows(record.value, now, held=record.value.key.name in held)
         state.campaigns, state.suspended = tuple(found[False]), tuple(found[True])
@@ -174,6 +180,14 @@ class Reconciler:
             jitter = prepare / 2 * _spread(storefront.key)
             moments += [at for step in state.plan.steps for at in (step.at - prepare + jitter, step.at)]
         return min(moment for moment in moments if moment > now)
+
+
+def _sorted_out(
+    decisions: tuple[FloorDecision | Hold, ...], unreadable: set[str]
+) -> tuple[tuple[FloorDecision, ...], list[Hold]]:
+    """Floors to write and Holds to tell; nothing of tiers whose target cannot be read."""
+    floors = tuple(d for d in decisions if isinstance(d, FloorDecision) and d.tier not in unreadable)
+    return floors, [d for d in decisions if isinstance(d, Hold) and d.subject not in unreadable]
 
 
 def _raise_is_due(state: StorefrontState, now: datetime) -> bool:

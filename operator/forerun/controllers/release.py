@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from forerun.controllers.index import Record
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Campaign, Key
+from forerun.domain.ledger import LedgerEntry
 from forerun.domain.storefront import Role, Storefront, Tier, TierRelease
 
 RELEASE_ANNOTATION = "forerun.dev/release"
@@ -19,26 +20,34 @@ def surviving_storefront(key: Key, storefront: Storefront | None, state: Storefr
     Deleting a Storefront, or a tier of it, is its owner's word: what stood there is given
     back in steps at once, with no demand metric to wait for, so the entries expire now.
     """
-    known = {(tier.name, tier.target) for tier in storefront.tiers} if storefront else set()
-    orphans = [entry for entry in state.ledger if (entry.tier, entry.target) not in known]
+    tiers = storefront.tiers if storefront else ()
+    orphans = _orphans(state, tiers)
     if not orphans:
         return storefront
     state.ledger = tuple(replace(entry, expires=LONG_AGO) if entry in orphans else entry for entry in state.ledger)
-    tiers = tuple(
-        Tier(
-            name=entry.tier,
-            role=Role.CUSTOM,
-            target=entry.target,
-            capacity_per_replica_rps=None,
-            max_replicas=max(entry.peak, 1),
-            release=TierRelease.GRADUAL,
-        )
-        for entry in orphans
-    )
+    left = tuple(_tier_of(entry) for entry in orphans)
     if storefront is None:
-        return Storefront(key, uid="", generation=0, metrics_source="", query="", unit="requests", tiers=tiers)
-    names = {tier.name for tier in tiers}
-    return replace(storefront, tiers=(*(tier for tier in storefront.tiers if tier.name not in names), *tiers))
+        return Storefront(key, uid="", generation=0, metrics_source="", query="", unit="requests", tiers=left)
+    names = {tier.name for tier in left}
+    return replace(storefront, tiers=(*(tier for tier in tiers if tier.name not in names), *left))
+
+
+def _orphans(state: StorefrontState, tiers: tuple[Tier, ...]) -> list[LedgerEntry]:
+    """Entries of tiers or targets that are not there any more."""
+    known = {(tier.name, tier.target) for tier in tiers}
+    return [entry for entry in state.ledger if (entry.tier, entry.target) not in known]
+
+
+def _tier_of(entry: LedgerEntry) -> Tier:
+    """The tier that an entry was written for, as far as giving it back needs it."""
+    return Tier(
+        name=entry.tier,
+        role=Role.CUSTOM,
+        target=entry.target,
+        capacity_per_replica_rps=None,
+        max_replicas=max(entry.peak, 1),
+        release=TierRelease.GRADUAL,
+    )
 
 
 def released_tiers(campaigns: Iterable[Record[Campaign]], state: StorefrontState) -> frozenset[str]:

@@ -10,7 +10,8 @@ import structlog
 
 from forerun.api.windows import current_or_next, latest_before
 from forerun.controllers.index import Index, Raw, Record
-from forerun.controllers.planning import API_VERSION, Planner
+from forerun.controllers.plan_store import API_VERSION, PlanStore
+from forerun.controllers.planning import Planner
 from forerun.controllers.state import StorefrontState
 from forerun.controllers.views import make_view
 from forerun.domain.campaign import Campaign, Key
@@ -31,10 +32,13 @@ WRITERS = 6
 class Reporter:
     """Collects what is to be told, and tells it when no floor is waiting."""
 
-    def __init__(self, ports: Ports, index: Index, planner: Planner, states: dict[Key, StorefrontState]) -> None:
+    def __init__(
+        self, ports: Ports, index: Index, planner: Planner, store: PlanStore, states: dict[Key, StorefrontState]
+    ) -> None:
         self._ports = ports
         self._index = index
         self._planner = planner
+        self._store = store
         self._states = states
         self._due: dict[tuple[str, Key], None] = {}  # in order; no kind: a Storefront with its campaigns
         self._in_hand: set[tuple[str, Key]] = set()
@@ -124,7 +128,7 @@ class Reporter:
                 await self._report_homeless(campaign, key, now)
             return
         if state.ledger_dirty:
-            await self._planner.commit_ledger(key, state)
+            await self._store.commit_ledger(key, state)
         storefront = record.value
         existing = record.raw.get("status") or {}
         await self._patch(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from forerun.controllers.index import Index, Raw, key_of, version
-from forerun.controllers.planning import API_VERSION
+from forerun.controllers.plan_store import API_VERSION
 from forerun.domain.campaign import Key
 from forerun.kube.errors import ApiError
 from forerun.observe import metrics

@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from forerun.controllers.index import Index
-from forerun.controllers.planning import NotLeaderError
+from forerun.controllers.plan_store import NotLeaderError
 from forerun.controllers.reconcile import Reconciler
 from forerun.controllers.reporting import Reporter
 from forerun.controllers.state import StorefrontState

@@ -11,7 +11,8 @@ from forerun.forecast.slots import Slot, column, combined, padded
 from forerun.forecast.units import Course, Unit
 
 _MEMORY = 1.0 / 6.0  # of the longest window: how long the correction of what was missed lasts
-_CEILING_LOG_SD = 0.08  # of the ceiling, a whole window ahead; judgement
+_DRIFT_LOG_SD = 0.08  # of demand, a whole window ahead, in a shop without surprises; judgement
+_SURPRISE = 0.7  # of the log-sd by which this shop's demand leaves its usual hours
 _SEASON_SECONDS = 12 * 3600.0  # a window so long follows the usual hours of the day; a short one hardly
 _OPEN = Course(float("inf"), 0.0, 1.0, 0.0, 1.0)
 
@@ -46,13 +47,21 @@ def bounded(total: Tensor, units: Sequence[Unit], slots: Sequence[Slot], low: Te
     line = column([course.anchor_rps for course in courses]) + column([course.slope for course in courses]) * ahead
     season = (usual / column([course.usual_rps for course in courses])).clamp_min(1.0)
     line = line * season.pow((window / _SEASON_SECONDS).clamp_max(1.0))
-    spread = _CEILING_LOG_SD * ((high - now).clamp_min(0.0) / window).clamp_max(1.0).sqrt()
-    ceiling = line[:, :, None] * torch.exp(spread[:, :, None] * draws.level_order(total.shape[2]))
+    ceiling = line[:, :, None].expand_as(total)
     later = [slot for slot in slots if bool(_to_come(slot, now).any())]
     if later:
         amplitudes = [slot.drawn.clamp_min(0.0) * _to_come(slot, now) for slot in later]
         ceiling = ceiling + combined(later, amplitudes, low, high).clamp_min(0.0) * usual[:, :, None]
     return torch.minimum(total, ceiling)
+
+
+def drifting(total: Tensor, units: Sequence[Unit], high: Tensor) -> Tensor:
+    """What nobody foresees: each path leaves its course as a random walk would, in live units only."""
+    now = column([unit.seen.now if unit.seen else 0.0 for unit in units])
+    window = column([max(term.window for term in unit.terms) for unit in units])
+    log_sd = column([np.hypot(_DRIFT_LOG_SD, _SURPRISE * unit.residual_log_sd) if unit.seen else 0.0 for unit in units])
+    spread = log_sd * ((high - now).clamp_min(0.0) / window).clamp_max(1.0).sqrt()
+    return total.mul_(torch.exp(spread[:, :, None] * draws.level_order(total.shape[2])))
 
 
 def _to_come(slot: Slot, now: Tensor) -> Tensor:

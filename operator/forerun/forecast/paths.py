@@ -15,7 +15,7 @@ from forerun.domain.forecast import LEVELS
 from forerun.forecast import draws
 from forerun.forecast.baseline import ABSURD_RPS, RESIDUAL_LEVELS
 from forerun.forecast.correction import Corrected, corrected
-from forerun.forecast.following import bounded, fading_of, known, noise_share
+from forerun.forecast.following import bounded, drifting, fading_of, known, noise_share
 from forerun.forecast.slots import Slot, column, combined, make_slots, padded
 from forerun.forecast.units import Unit
 
@@ -77,7 +77,7 @@ def _simulate(units: Sequence[Unit], paths: int) -> list[UnitPaths]:
     total = total.mul_(torch.exp(state.level[:, None, :] + state.below[:, None, :] * fading))
     total = total.add_(state.above[:, None, :] * fading)
     if live:
-        total = bounded(total, units, state.slots, low, high)
+        total = drifting(bounded(total, units, state.slots, low, high), units, high)
     total = total.mul_(_noise(units, low.shape[1], paths)).sub_(floor).nan_to_num_(nan=ABSURD_RPS)
     total = total.clamp_(0.0, ABSURD_RPS)
     if live:

@@ -17,7 +17,7 @@ LATE_PEAKS = frozenset({CampaignType.CUSTOM, CampaignType.SEASONAL_SALE})  # a d
 
 _ARRIVED = 1.3  # times the usual: the event is there ...
 _ARRIVED_NOISE = 3.0  # ... or so many standard deviations above it, where demand is noisier than that
-_LEAST_BINS = 6  # since the onset, before anything is learnt from it
+_LEAST_BINS = 4  # since the onset, before anything is learnt from it
 _PRIOR_BINS = 3.0  # so much does the history's noise weigh against that of the bins
 _LEAST_NOISE = 0.03  # log-sd
 _PRESENT_SHARE = 6  # the present is the median of a sixth of what was seen since the onset: no outage halves it
