@@ -252,7 +252,7 @@ async def watch_floors(plane: ControlPlane, count: int, until: float) -> dict[st
             with contextlib.suppress(TimeoutError):
                 line = await asyncio.wait_for(process.stdout.readline(), 1.0)
                 name, minimum = line.decode().split()
-                if int(minimum) > 1:
+                if name.startswith("web-") and int(minimum) > 1:
                     seen.setdefault(name, time.time())
     finally:
         process.kill()
