@@ -232,6 +232,32 @@ def test_before_the_start_a_wobble_never_lowers_a_floor(given_input, data):
                 assert floor_at(second.steps, state.tier, step.at, state.baseline) >= before
 
 
+@given(plan_inputs(), st.data())
+def test_inside_a_window_a_plan_is_steady_and_not_short(given_input, data):
+    """Any forecasts one after another: what is owed serves the newest within 5 %, and asked again nothing changes."""
+    given_input = replace(given_input, campaigns=given_input.campaigns[:1], policy=Policy())
+    (scheduled,) = given_input.campaigns
+    plan = make_plan(given_input)
+    opened = (scheduled.occurrence.start - NOON).total_seconds()
+    length = (scheduled.occurrence.end - scheduled.occurrence.start).total_seconds()
+    for share in sorted(data.draw(st.lists(st.floats(0.0, 1.0), max_size=3))):
+        now = at(opened + int(share * length))
+        fresh = replace(given_input, forecast=data.draw(forecasts(scheduled)), now=now)
+        needed, before = make_plan(fresh), plan
+        plan = make_plan(replace(fresh, previous=before))
+        assert make_plan(replace(fresh, previous=plan)).steps == plan.steps
+        for tier in given_input.storefront.tiers:
+            baseline = next(s.baseline for s in given_input.tiers if s.tier == tier.name)
+            owed = floor_at(plan.steps, tier.name, now, baseline)
+            wanted = floor_at(needed.steps, tier.name, now, baseline)
+            if now <= scheduled.occurrence.end - timedelta(seconds=tier.lead_time_seconds):
+                assert owed * 1.05 >= wanted
+            else:
+                assert owed * 1.05 >= min(wanted, floor_at(before.steps, tier.name, now, baseline))
+            rising = [s.floor for s in plan.steps if s.tier == tier.name and s.reason is Reason.CAMPAIGN]
+            assert rising == sorted(rising)
+
+
 @given(plan_inputs(), st.floats(1.0, 3.0), st.integers(0, 20_000))
 def test_more_demand_never_a_lower_floor(given_input, factor, second):
     more = replace(

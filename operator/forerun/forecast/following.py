@@ -11,8 +11,7 @@ from forerun.forecast.slots import Slot, column, combined, padded
 from forerun.forecast.units import Course, Unit
 
 _MEMORY = 1.0 / 6.0  # of the longest window: how long the correction of what was missed lasts
-_DRIFT_LOG_SD = 0.08  # of demand, a whole window ahead, in a shop without surprises; judgement
-_SURPRISE = 0.7  # of the log-sd by which this shop's demand leaves its usual hours
+_DRIFT_LOG_SD = 0.06  # of demand, half a window ahead, in a shop without surprises; judgement
 _SEASON_SECONDS = 12 * 3600.0  # a window so long follows the usual hours of the day; a short one hardly
 _OPEN = Course(float("inf"), 0.0, 1.0, 0.0, 1.0)
 
@@ -56,11 +55,14 @@ def bounded(total: Tensor, units: Sequence[Unit], slots: Sequence[Slot], low: Te
 
 
 def drifting(total: Tensor, units: Sequence[Unit], high: Tensor) -> Tensor:
-    """What nobody foresees: each path leaves its course as a random walk would, in live units only."""
+    """What nobody foresees: each path leaves its course as a random walk would, in live units only.
+
+    By as much as this shop's demand leaves its usual hours, after half a window.
+    """
     now = column([unit.seen.now if unit.seen else 0.0 for unit in units])
-    window = column([max(term.window for term in unit.terms) for unit in units])
-    log_sd = column([np.hypot(_DRIFT_LOG_SD, _SURPRISE * unit.residual_log_sd) if unit.seen else 0.0 for unit in units])
-    spread = log_sd * ((high - now).clamp_min(0.0) / window).clamp_max(1.0).sqrt()
+    half = column([0.5 * max(term.window for term in unit.terms) for unit in units])
+    log_sd = column([np.hypot(_DRIFT_LOG_SD, unit.residual_log_sd) if unit.seen else 0.0 for unit in units])
+    spread = log_sd * ((high - now).clamp_min(0.0) / half).clamp_max(1.0).sqrt()
     return total.mul_(torch.exp(spread[:, :, None] * draws.level_order(total.shape[2])))
 
 

@@ -153,7 +153,9 @@ def measured_cells(shop: Shop, low: Array, high: Array) -> tuple[Array, float]:
     several = last > first
     found[several] = (sums[last] - sums[first])[several] / (last - first)[several]
     middles = 0.5 * (low + high)
-    nearest = np.abs(times[:, None] - middles).argmin(axis=0)
+    after = np.searchsorted(times, middles).clip(max=times.size - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(middles - times[before] < times[after] - middles, before, after)
     alone = ~several & (np.abs(times[nearest] - middles) <= half)
     found[alone] = values[nearest][alone]
     return found, min(float(times[-1]) + half, shop.now)

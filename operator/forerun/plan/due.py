@@ -9,7 +9,7 @@ from forerun.plan.inputs import DueInput
 from forerun.plan.lowering import lowered
 from forerun.plan.order import lead_seconds
 from forerun.plan.ramp import next_floor
-from forerun.plan.standing import Moment, Standing, expiry, moment, owed_step, standing
+from forerun.plan.standing import Moment, Standing, expiry, moment, owed_step, standing, target_of
 
 
 def decide(given: DueInput) -> tuple[FloorDecision | Hold, ...]:
@@ -34,7 +34,7 @@ def _decide_tier(present: Moment, tier: Tier) -> FloorDecision | Hold | None:
     here = standing(present, tier, state)
     if entry is None and not here.asking:
         return None  # nothing of ours, and nobody asks
-    return _moved(present, here, _target(here))
+    return _moved(present, here, target_of(here))
 
 
 def _moved(present: Moment, here: Standing, target: int) -> FloorDecision | Hold | None:
@@ -46,12 +46,6 @@ def _moved(present: Moment, here: Standing, target: int) -> FloorDecision | Hold
     if target < here.state.floor or not here.asking:
         return lowered(present, here, here.entry, target)
     return _renewed(present, here)
-
-
-def _target(here: Standing) -> int:
-    """Live demand counts where some window asks; on the way down it is `lowering` that looks at it."""
-    live = here.live_need if here.asking and here.live_need is not None else 0
-    return max(here.baseline, here.owed, live)
 
 
 def _raised(present: Moment, here: Standing, target: int) -> FloorDecision | Hold:

@@ -6,6 +6,7 @@ plan, so that planning again moves nothing twice; the budget comes last, because
 Quota belongs after `pools`, rollout in progress before `freeze`: one function and one line in `GUARDS` each.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,8 +19,8 @@ from forerun.plan.executable import is_approved
 from forerun.plan.order import Order
 from forerun.plan.raises import Raises, capped, rising, top
 from forerun.plan.ramp import ramped, spacing_seconds
-from forerun.plan.steadiness import held_raises, steadied
-from forerun.plan.windows import Stretch, before_freeze
+from forerun.plan.steadiness import Held, Open, held_raises, settled, steadied, unchanged
+from forerun.plan.windows import Stretch, before_freeze, second_of
 
 _BUDGET_ROUNDS = 14  # halvings: the share of the surplus that fits, to 1 in 16,000
 
@@ -62,6 +63,7 @@ class GuardInput:
     previous: CapacityPlan | None = None
     approved: frozenset[tuple[str, int]] = frozenset()
     proposal: bool = False  # the plan as it would be if everybody approved
+    merge_seconds: float = 0.0  # raises so close together are one
 
     def baseline(self, tier: str) -> int:
         return self.states[tier].baseline
@@ -151,20 +153,42 @@ def _thawed(given: GuardInput, demand_at: int) -> dict[str, int]:
 
 
 def steadiness(given: GuardInput) -> tuple[Verdict, ...]:
-    """What was planned for unchanged campaigns stays until they begin."""
+    """What was planned for unchanged campaigns stays until they begin; then it changes only where it is worth it."""
     held = held_raises(given.previous, given.stretch, given.now)
+    begun = given.now >= given.stretch.start
+    if begun and (given.proposal or given.now >= given.stretch.hold_until or not _planned_before(given)):
+        return ()
     moves = []
     for tier in given.storefront.tiers:
         state = given.states.get(tier.name)
-        if state is None or tier.name in given.unknown or tier.name not in held:
+        if state is None or tier.name in given.unknown or (tier.name not in held and not begun):
             continue
-        before = held[tier.name]
+        before = held.get(tier.name, Held((), was_capped=False))
         # bounds and freezes may be newer than what is held
         kept = capped(before.raises, max(state.baseline, tier.max_replicas))
         kept = rising((s._replace(at=before_freeze(s.at, given.frozen)) for s in kept), state.baseline)
-        fresh = given.raises.get(tier.name, ())
-        moves.append(Move(tier.name, steadied(fresh, kept, state.baseline, was_capped=before.was_capped)))
+        fresh, base = given.raises.get(tier.name, ()), state.baseline
+        if begun:
+            moved = settled(fresh, kept, base, _open(given, tier.name), was_capped=before.was_capped)
+        else:
+            moved = steadied(fresh, kept, base, was_capped=before.was_capped)
+        moves.append(Move(tier.name, moved))
     return tuple(moves)
+
+
+def _planned_before(given: GuardInput) -> bool:
+    """Whether the previous plan was made for all campaigns of the stretch as they are now."""
+    return given.previous is not None and unchanged(given.previous, given.stretch) >= set(given.stretch.names)
+
+
+def _open(given: GuardInput, tier: str) -> Open:
+    end = max(second_of(sc.occurrence.end) for sc in given.stretch.campaigns)
+    return Open(
+        now=before_freeze(given.now, given.frozen),
+        last_call=end - math.ceil(given.order.leads.get(tier, 0.0)),
+        merge_seconds=given.merge_seconds,
+        names=given.stretch.names,
+    )
 
 
 def pools(given: GuardInput) -> tuple[Verdict, ...]:

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from forerun.domain.capacity import FloorDecision
+from forerun.domain.capacity import FloorDecision, TierState
 from forerun.domain.ledger import LedgerEntry, Owner
 from forerun.domain.reason import Hold, Reason
-from forerun.domain.storefront import TierRelease
+from forerun.domain.storefront import Tier, TierRelease
 from forerun.plan.release import STEP_SECONDS, kept_for_consumers, minute_worth, percent_per_minute
 from forerun.plan.sizing import filled_replicas, size
-from forerun.plan.standing import Moment, Standing, evidence, expiry, own_need
+from forerun.plan.standing import Moment, Standing, evidence, expiry, own_need, standing, target_of
 
 
 def lowered(present: Moment, here: Standing, entry: LedgerEntry, target: int) -> FloorDecision | Hold | None:
@@ -30,9 +30,11 @@ def lowered(present: Moment, here: Standing, entry: LedgerEntry, target: int) ->
     if least >= here.state.floor:
         return None if here.asking else _hold(here, Reason.LIVE_DEMAND, least)
     kept = _kept_for_consumers(present, here, entry)
-    if kept >= here.state.floor:
+    step = max(least, here.state.floor - _worth(present, here, entry))
+    # part of a step would use up the whole minute: it waits until consumers have freed all of it that they will
+    if kept >= here.state.floor or kept > max(step, _kept_for_consumers(present, here, entry, in_the_end=True)):
         return _hold(here, Reason.CONSUMER_NOT_RELEASED, least)
-    return _stepped(present, here, entry, max(least, kept), expired=expired)
+    return _stepped(present, here, entry, max(step, kept), expired=expired)
 
 
 def _given_back(present: Moment, here: Standing, entry: LedgerEntry) -> FloorDecision | None:
@@ -89,10 +91,11 @@ def _evident(present: Moment, here: Standing, target: int) -> int | Hold:
     return max(least, own)
 
 
-def _kept_for_consumers(present: Moment, here: Standing, entry: LedgerEntry) -> int:
+def _kept_for_consumers(present: Moment, here: Standing, entry: LedgerEntry, *, in_the_end: bool = False) -> int:
     """The floor that has to stay because consumers of this tier have not given back as much of theirs.
 
-    Those that are never released, drifted or contested hold nobody up: nothing will move them.
+    Those that are never released, drifted or contested hold nobody up: nothing will move them. `in_the_end`: what is
+    left of it once consumers have come down as far as is known to be allowed now.
     """
     fractions = []
     for consumer in present.given.storefront.consumers(here.tier.name):
@@ -101,26 +104,43 @@ def _kept_for_consumers(present: Moment, here: Standing, entry: LedgerEntry) -> 
             continue
         surplus = theirs.peak - state.baseline
         if consumer.release is TierRelease.GRADUAL and surplus > 0:
-            fractions.append(min(1.0, (state.floor - state.baseline) / surplus))
+            floor = _comes_down_to(present, consumer, state, theirs) if in_the_end else state.floor
+            fractions.append(min(1.0, (floor - state.baseline) / surplus))
     return here.baseline + kept_for_consumers(max(0, entry.peak - here.baseline), fractions)
 
 
-def _stepped(present: Moment, here: Standing, entry: LedgerEntry, least: int, *, expired: bool) -> FloorDecision | None:
-    """One step towards `least`: a minute's worth of the surplus, a minute after the last write or later.
+def _comes_down_to(present: Moment, tier: Tier, state: TierState, entry: LedgerEntry) -> int:
+    """How far a consumer may come down by what is known now; where it is held, not at all."""
+    here = standing(present, tier, state)
+    target, expired = target_of(here), not here.asking and present.now >= entry.expires
+    refused = _refused(present, here, target, expired=expired)
+    least = refused or _least(present, here, entry, target, expired=expired)
+    if isinstance(least, Hold):
+        return state.floor
+    return min(state.floor, max(least, _kept_for_consumers(present, here, entry, in_the_end=True)))
 
-    A whole step a minute, not a trickle: any minute then holds one step at most, and a release is few writes.
-    """
-    if (present.now - entry.changed_at).total_seconds() < STEP_SECONDS:
-        return None
+
+def _worth(present: Moment, here: Standing, entry: LedgerEntry) -> int:
+    """Replicas that one minute may give back."""
     held_by = {*entry.campaigns, *here.names}
     campaigns = [sc.campaign for sc in present.given.campaigns if sc.campaign.key.name in held_by]
     percent = percent_per_minute(
         (campaign.release.max_step_percent_per_minute for campaign in campaigns),
         present.given.policy.max_step_down_percent_per_minute,
     )
-    worth = minute_worth(max(entry.peak, here.state.floor) - here.baseline, percent)
-    floor = max(least, here.baseline, here.state.floor - worth)
-    suspended = any(campaign.suspend for campaign in campaigns)
+    return minute_worth(max(entry.peak, here.state.floor) - here.baseline, percent)
+
+
+def _stepped(present: Moment, here: Standing, entry: LedgerEntry, floor: int, *, expired: bool) -> FloorDecision | None:
+    """One step down to `floor`: a minute's worth of the surplus, a minute after the last write or later.
+
+    A whole step a minute, not a trickle: any minute then holds one step at most, and a release is few writes.
+    """
+    if (present.now - entry.changed_at).total_seconds() < STEP_SECONDS:
+        return None
+    held_by = {*entry.campaigns, *here.names}
+    suspended = any(sc.campaign.suspend for sc in present.given.campaigns if sc.campaign.key.name in held_by)
+    floor = max(floor, here.baseline)
     lasting = expiry(here.asking, present.given.expiry_grace_seconds) or entry.expires
     return FloorDecision(
         here.tier.name,

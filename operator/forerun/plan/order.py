@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from forerun.domain.capacity import TierState
 from forerun.domain.storefront import Storefront
 
+# Added to a measured lead: pods are measured from their creation to Ready, but before that the autoscaler has to sync
+# and the controllers have to create them. An autoscaler's own period is not known here; judgement.
+CONTROLLER_SECONDS = 5.0
+
 _LONGEST_LEAD_SECONDS = 7 * 86400.0
 
 
@@ -47,8 +51,13 @@ def order_of(storefront: Storefront, states: Mapping[str, TierState]) -> Order:
 
 
 def lead_seconds(state: TierState | None, declared: float) -> float:
-    """The measured lead time where it is a sane number, else the declared one, else none."""
-    for seconds in (state.lead_time_seconds if state else math.nan, declared):
+    """Scale request to Ready: the measured p95 and `CONTROLLER_SECONDS`, else the declared lead time, else none.
+
+    A state carries the declared number until there is a measured one: what equals it is taken for declared.
+    """
+    measured = state.lead_time_seconds if state else math.nan
+    known = declared if measured == declared else measured + CONTROLLER_SECONDS
+    for seconds in (known, declared):
         if math.isfinite(seconds) and seconds >= 0:
             return min(seconds, _LONGEST_LEAD_SECONDS)
     return 0.0

@@ -15,7 +15,8 @@ from forerun.plan.inputs import PlanInput
 from forerun.plan.lateness import late_tiers
 from forerun.plan.order import order_of
 from forerun.plan.staircase import Ground, Staircase, staircase
-from forerun.plan.windows import freezes, moment_of, second_after, second_of, stretches
+from forerun.plan.steadiness import GIVEN_BACK
+from forerun.plan.windows import freezes, moment_of, second_after, second_of, stretches, window_of
 
 _COARSER = (1, 2, 4, 8, 20)  # until the plan is short enough: raises merged so many times longer
 
@@ -43,7 +44,7 @@ def make_plan(given: PlanInput) -> CapacityPlan:
     waiting = _not_executed(given, executable)
     if executable and given.forecast is None:
         return _kept(given, waiting)
-    drafted = _draft(given, executable, given.forecast)
+    drafted = _as_before(given, executable, _draft(given, executable, given.forecast))
     return CapacityPlan(
         storefront=given.storefront.key.name,
         generated_at=given.now,
@@ -56,6 +57,24 @@ def make_plan(given: PlanInput) -> CapacityPlan:
         holds=(*drafted.holds, *waiting),
         generations=_generations(given),
     )
+
+
+def _as_before(given: PlanInput, campaigns: Sequence[ScheduledCampaign], drafted: _Drafted) -> _Drafted:
+    """The previous steps whole, where inside a window only what comes after it would be another."""
+    previous = given.previous
+    begun = any(sc.occurrence.start <= given.now < window_of(sc).hold_until for sc in campaigns)
+    if previous is None or not begun or previous.generations != _generations(given):
+        return drafted
+    baselines = {state.tier: state.baseline for state in given.tiers}
+    if any(step.floor < baselines.get(step.tier, 0) for step in previous.steps):
+        return drafted
+    if _asked_for(previous.steps) != _asked_for(drafted.steps):
+        return drafted
+    return replace(drafted, steps=previous.steps, horizon=second_after(previous.horizon), cost=previous.cost)
+
+
+def _asked_for(steps: Sequence[Step]) -> tuple[Step, ...]:
+    return tuple(step for step in steps if step.reason not in GIVEN_BACK)
 
 
 def _proposed(given: PlanInput, drafted: _Drafted, *, some_wait: bool) -> tuple[Step, ...]:

@@ -82,6 +82,7 @@ def staircase(ground: Ground, stretch: Stretch) -> Staircase:
             previous=given.previous,
             approved=given.approved,
             proposal=ground.proposal,
+            merge_seconds=_merge_seconds(ground, stretch),
         )
     )
     stairs = _stairs(ground, stretch, after, percent)

@@ -123,6 +123,12 @@ def _live_need(moment: Moment, tier: Tier) -> int | None:
     return None if isinstance(need, Hold) else need
 
 
+def target_of(here: Standing) -> int:
+    """Live demand counts where some window asks; on the way down it is `lowering` that looks at it."""
+    live = here.live_need if here.asking and here.live_need is not None else 0
+    return max(here.baseline, here.owed, live)
+
+
 def owed_step(plan: CapacityPlan | None, tier: str, now: datetime) -> Step | None:
     """The step of the plan that asks for a floor now; None where there is none or it only gives back."""
     last: Step | None = None

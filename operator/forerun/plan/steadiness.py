@@ -1,5 +1,9 @@
-"""Hysteresis against the plan before: ahead of its start a campaign's floors never go down on a wobble."""
+"""Hysteresis against the plan before: ahead of its start a campaign's floors never go down on a wobble.
 
+Once it has begun, evidence decides, both ways; but a plan is not rewritten for less than it is worth.
+"""
+
+import math
 from dataclasses import dataclass
 
 from forerun.domain.capacity import CapacityPlan, Step
@@ -12,6 +16,7 @@ GIVEN_BACK = frozenset({Reason.RELEASING, Reason.KEPT, Reason.BASELINE, Reason.S
 CAPPED = frozenset({Reason.MAX_REPLICAS, Reason.CAPACITY_SHORT, Reason.BUDGET_EXCEEDED, Reason.APPROVAL_REQUIRED})
 
 _SMALL_CHANGE = 1.05  # a rise within 5 % of what is planned is not worth a new plan
+_SMALL_FALL, _LEAST_FALL = 0.9, 2  # inside a window; nor a fall of less than 10 % or of a single replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +28,24 @@ class Held:
 
 
 def held_raises(previous: CapacityPlan | None, stretch: Stretch, now: int) -> dict[str, Held]:
-    """What the previous plan raised per tier for the campaigns of `stretch`, unchanged and not yet begun.
+    """What the previous plan raised per tier for the campaigns of `stretch`, unchanged and not over.
 
-    Empty once the first of them has begun (from there on, evidence decides), and without those whose generation is
-    another now: an edited, suspended or deleted campaign holds nothing.
+    Without those whose generation is another now: an edited, suspended or deleted campaign holds nothing.
     """
-    if previous is None or now >= stretch.start:
+    if previous is None or now >= stretch.hold_until:
         return {}
-    generations = set(previous.generations)
-    campaigns = (sc.campaign for sc in stretch.campaigns)
-    names = {c.key.name for c in campaigns if (c.key.name, c.generation) in generations}
+    names = unchanged(previous, stretch)
     runs: dict[str, list[Raise]] = {}
     for step in previous.steps:
         _follow(runs.setdefault(step.tier, []), step, names, stretch.hold_until)
     return {tier: Held(rising(run, -1), _was_capped(previous, tier)) for tier, run in runs.items() if run}
+
+
+def unchanged(previous: CapacityPlan, stretch: Stretch) -> set[str]:
+    """The names of the campaigns that the previous plan was made for as they are now."""
+    generations = set(previous.generations)
+    campaigns = (sc.campaign for sc in stretch.campaigns)
+    return {c.key.name for c in campaigns if (c.key.name, c.generation) in generations}
 
 
 def _was_capped(plan: CapacityPlan, tier: str) -> bool:
@@ -67,3 +76,55 @@ def steadied(fresh: Raises, held: Raises, baseline: int, *, was_capped: bool) ->
         before, after = floor_at(held, step.at, baseline), floor_at(fresh, step.at, baseline)
         merged.append(step._replace(floor=before if after <= before * tolerated else after))
     return rising(merged, baseline)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A stretch that has begun, as one tier sees it; times in seconds since 1970."""
+
+    now: int
+    last_call: int  # a raise after this could not be Ready before the last window's end
+    merge_seconds: float  # raises so close together are one
+    names: tuple[str, ...]  # of the campaigns that ask
+
+
+def settled(fresh: Raises, held: Raises, baseline: int, opened: Open, *, was_capped: bool) -> Raises:
+    """What is planned inside a window, with no more changes than the forecast is worth.
+
+    A floor stays as it was held unless the new need is more than 5 % above it (demand that is there already raises at
+    once anyway, see `due`), or well below. What is past stays as it was planned, raises to come are few, and what is
+    only forecast raises nothing after the last call.
+    """
+    if fresh == held:
+        return fresh
+    tolerated = 1.0 if was_capped else _SMALL_CHANGE
+
+    def chosen(second: int) -> int:
+        before, after = floor_at(held, second, baseline), floor_at(fresh, second, baseline)
+        if after > before:
+            # one that is held for a little later is moved when it comes near: until then the forecast wobbles
+            soon = floor_at(held, second + (second - opened.now) // 2, baseline)
+            return before if after <= soon * tolerated or second > opened.last_call else after
+        # a raise that is only put off a little is no fall
+        after = floor_at(fresh, second + math.ceil(opened.merge_seconds), baseline)
+        return after if after <= min(before * _SMALL_FALL, before - _LEAST_FALL) else before
+
+    present = chosen(opened.now)
+    ground = held if present >= floor_at(held, opened.now, baseline) else fresh
+    past = [step for step in ground if step.at <= opened.now]
+    times = sorted({step.at for step in (*fresh, *held) if step.at > opened.now})
+    ahead = rising((Raise(at, chosen(at), ()) for at in times), max(present, floor_at(past, opened.now, baseline)))
+    steps = (*past, Raise(opened.now, present, ()), *_merged(ahead, held, opened.merge_seconds))
+    return rising((step._replace(campaigns=opened.names) for step in steps), baseline)
+
+
+def _merged(ahead: Raises, held: Raises, merge_seconds: float) -> Raises:
+    """A raise that is new and close behind another is taken with it: earlier and fewer."""
+    known = {(step.at, step.floor) for step in held}
+    merged: list[Raise] = []
+    for step in ahead:
+        if merged and (step.at, step.floor) not in known and step.at <= merged[-1].at + merge_seconds:
+            merged[-1] = merged[-1]._replace(floor=step.floor)
+        else:
+            merged.append(step)
+    return tuple(merged)

@@ -265,13 +265,35 @@ class TestGivingBack:
             due(9000, storefront=shop, tiers=apart, ledger=(make_entry("cache", 10), make_entry("web", 10)))
         )[0] == ("cache", 9, Reason.RELEASING)
 
-    def test_a_dependency_keeps_the_share_that_its_consumers_have(self):
+    def uneven(self, web=6, demand=(100.0,) * 5, **fields):
+        """All of the cache's 40 may go at once; the web tier still has a share of its own 8."""
         shop = chain("cache", "web")
-        tiers = (make_state("cache", 2, 42), make_state("web", 2, 6))
-        ledger = (make_entry("cache", 42), make_entry("web", 10))
         policy = Policy(max_step_down_percent_per_minute=100.0)
-        one = {"storefront": shop, "tiers": tiers, "ledger": ledger, "policy": policy}
-        assert summaries(due(9000, campaigns=(with_rate(100.0),), **one))[0] == ("cache", 22, Reason.RELEASING)
+        tiers = (make_state("cache", 2, 42), make_state("web", 2, web))
+        entry = make_entry("web", 10, owner=Owner.SCALE)
+        values = {"tiers": tiers, "ledger": (make_entry("cache", 42), entry), "policy": policy, **fields}
+        return due(9000, campaigns=(with_rate(100.0),), storefront=shop, demand=demand, **values)
+
+    def test_part_of_a_step_waits_for_the_whole_one(self):
+        assert summaries(self.uneven()) == [("cache", Reason.CONSUMER_NOT_RELEASED), ("web", 2, Reason.RELEASING)]
+        assert summaries(self.uneven(web=2))[0] == ("cache", 2, Reason.RELEASING)
+
+    def test_a_dependency_keeps_the_share_that_its_consumers_will_not_give_back(self):
+        """Nobody else scales the web tier, and demand fills four or six of it: more than that share is never freed."""
+        assert summaries(self.uneven(demand=(600.0,)))[0] == ("cache", 22, Reason.RELEASING)
+        assert summaries(self.uneven(demand=(400.0,)))[0] == ("cache", Reason.CONSUMER_NOT_RELEASED)
+        assert summaries(self.uneven(web=4, demand=(400.0,)))[0] == ("cache", 12, Reason.RELEASING)
+
+    def test_a_consumer_that_is_held_is_not_waited_for(self):
+        """Inside a window the web tier's autoscaler contradicts: the cache takes what there is."""
+        shop = chain("cache", "web")
+        states = (make_state("cache", 2, 42), make_state("web", 2, 6, autoscaler_wants_less=False))
+        plan = plan_of(shop, forecast=make_forecast((3600, 1200, [1.0] * 3)))
+        policy = Policy(max_step_down_percent_per_minute=100.0)
+        ledger = (make_entry("cache", 42), make_entry("web", 10))
+        fields = {"storefront": shop, "tiers": states, "plan": plan, "policy": policy, "ledger": ledger}
+        outcomes = due(5000, campaigns=(with_rate(100.0),), demand=(10.0,) * 5, **fields)
+        assert summaries(outcomes) == [("cache", 22, Reason.EVIDENCE), ("web", Reason.SIGNALS_DISAGREE)]
 
     def test_a_consumer_that_nothing_will_move_holds_nobody_up(self):
         shop = chain("cache", "web")

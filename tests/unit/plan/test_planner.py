@@ -243,6 +243,79 @@ def test_after_the_start_the_forecast_may_come_down():
     assert raises_of(make_plan(replace(lower, now=at(3600)))) == [(3450, 6)]
 
 
+class TestInsideTheWindow:
+    """The window is open from 3600 to 7200, held until 7800; the lead is 120 s, and 30 s of margin."""
+
+    first = make_plan(plan_input(forecast=make_forecast((3600, 1200, [3900] * 3))))  # 40 from 3450 on
+
+    def again(self, now, demands, previous=None, **fields):
+        step = 3600 / len(demands)
+        forecast = make_forecast((3600, step, demands))
+        return make_plan(replace(plan_input(forecast=forecast, previous=previous or self.first, **fields), now=at(now)))
+
+    def test_within_five_percent_the_plan_stays_as_it_is(self):
+        for demands in ([3900, 4140, 4140], [3900, 3700, 3700], [4140, 3000, 3560]):
+            assert self.again(4000, demands).steps == self.first.steps
+
+    def test_a_need_beyond_is_planned_from_now_on_and_what_is_past_stays(self):
+        assert raises_of(self.again(4000, [4400] * 3)) == [(3450, 40), (4000, 45)]
+        assert raises_of(self.again(4000, [3900, 3900, 4400])) == [(3450, 40), (5850, 45)]
+
+    def test_a_single_replica_is_not_given_back_but_a_tenth_and_two_are(self):
+        ten = make_plan(plan_input())
+        assert raises_of(self.again(4000, [800] * 3, ten)) == [(3450, 10)]
+        assert raises_of(self.again(4000, [700] * 3, ten)) == [(3450, 8)]
+        assert raises_of(self.again(4000, [3600] * 3)) == [(3450, 40)]
+        assert raises_of(self.again(4000, [3500] * 3)) == [(3450, 36)]
+
+    def test_raises_to_come_are_few(self):
+        """Those within an eighth of the window, with its hold, of one that is new are one with it."""
+        demands = [3900, 3900, 3900, 4400, 4600, 4800, 5000, 5000, 5000]
+        assert raises_of(self.again(4000, demands)) == [(3450, 40), (4650, 47), (5450, 50)]  # 50 is the ceiling
+
+    def test_a_raise_to_come_is_moved_when_it_is_near(self):
+        planned = self.again(3700, [3900] * 12 + [4900] * 6)
+        assert raises_of(planned) == [(3450, 40), (5850, 50)]
+        earlier = [3900] * 11 + [4900] * 7
+        assert raises_of(self.again(3700, earlier, planned)) == raises_of(planned)
+        assert raises_of(self.again(5640, earlier, planned)) == [(3450, 40), (5650, 50)]
+        assert raises_of(self.again(5660, earlier, planned)) == [(3450, 40), (5660, 50)]
+        later = [3900] * 13 + [4900] * 5
+        assert raises_of(self.again(5000, later, planned)) == raises_of(planned)
+
+    @pytest.mark.parametrize(("now", "floors"), [(7079, [40, 45]), (7081, [40]), (7300, [40])])
+    def test_what_is_only_forecast_raises_nothing_in_the_last_lead_time(self, now, floors):
+        assert [floor for _, floor in raises_of(self.again(now, [4400] * 3))] == floors
+
+    def test_a_tier_without_a_raise_is_steady_too(self):
+        none = make_plan(plan_input(forecast=make_forecast((3600, 1200, [100] * 3))))
+        assert raises_of(none) == []
+        assert raises_of(self.again(4000, [900] * 3, none)) == [(4000, 10)]
+        assert raises_of(self.again(7100, [900] * 3, none)) == []
+
+    def test_raises_stay_out_of_a_freeze(self):
+        policy = Policy(freeze_windows=(Occurrence(at(3900), at(4200)),))
+        assert raises_of(self.again(4000, [4400] * 3, policy=policy)) == [(3450, 40), (3899, 45)]
+
+    def test_a_rise_of_one_is_still_capped_and_said(self):
+        policy = Policy(require_approval_above_replicas=39)
+        capped = make_plan(plan_input(forecast=make_forecast((3600, 1200, [3900] * 3)), policy=policy))
+        plan = self.again(4000, [3900] * 3, capped, policy=policy)
+        assert plan.steps == capped.steps
+        assert risks_of(plan)[Reason.APPROVAL_REQUIRED] == {"want": 40, "fits": 39}
+
+    def test_another_way_down_alone_is_no_new_plan(self):
+        policy = Policy(max_step_down_percent_per_minute=5.0)
+        plan = self.again(4000, [3900] * 3, policy=policy)
+        assert (plan.steps, plan.cost, plan.horizon) == (self.first.steps, self.first.cost, self.first.horizon)
+        before = make_plan(plan_input(forecast=make_forecast((3600, 1200, [3900] * 3)), policy=policy))
+        assert before.steps != plan.steps
+
+    def test_an_edited_campaign_is_planned_anew(self):
+        edited = make_campaign(generation=2)
+        assert raises_of(self.again(4000, [4000] * 3, scheduled=[edited])) == [(3450, 41)]
+
+
 @pytest.mark.parametrize("change", ["edited", "suspended", "deleted"])
 def test_a_campaign_that_changed_holds_nothing(change):
     first = make_plan(plan_input())

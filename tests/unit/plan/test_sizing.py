@@ -95,8 +95,10 @@ def test_in_a_diamond_the_slowest_consumer_counts():
     assert order_of(storefront, {}).ahead == {"web": 3, "cache": 7, "search": 103, "database": 113}
 
 
-def test_a_measured_lead_replaces_the_declared_one_unless_it_is_no_number():
+def test_a_measured_lead_with_the_controllers_share_replaces_the_declared_one_unless_it_is_no_number():
     storefront = chain("web")
     state = make_state("web")
-    assert order_of(storefront, {"web": replace(state, lead_time_seconds=8.0)}).leads == {"web": 8.0}
+    assert order_of(storefront, {"web": replace(state, lead_time_seconds=8.0)}).leads == {"web": 13.0}
     assert order_of(storefront, {"web": replace(state, lead_time_seconds=math.nan)}).leads == {"web": 120.0}
+    # what a state carries until pods were measured is the declared number itself
+    assert order_of(storefront, {"web": state}).leads == {"web": 120.0}
