@@ -36,22 +36,39 @@ def fading_of(units: Sequence[Unit], low: Tensor, high: Tensor) -> Tensor:
 
 def bounded(total: Tensor, units: Sequence[Unit], slots: Sequence[Slot], low: Tensor, high: Tensor) -> Tensor:
     """Demand [units, cells, paths] under the ceiling of each unit's course; campaigns still to begin come on top."""
-    courses = [unit.seen.course if unit.seen and unit.seen.course else _OPEN for unit in units]
+    courses = [_course(unit) for unit in units]
     if all(course is _OPEN for course in courses):
         return total
-    now = column([unit.seen.now if unit.seen else 0.0 for unit in units])
-    window = column([course.window for course in courses])
+    now = _now(units)
     usual = padded([unit.usual for unit in units], 0.0) + column([unit.floor_rps for unit in units])
+    ceiling = _line(courses, usual, now, high)[:, :, None].expand_as(total)
+    later = [slot for slot in slots if bool(_to_come(slot, now).any())]
+    if later:
+        ceiling = ceiling + _coming(later, now, low, high) * usual[:, :, None]
+    return torch.minimum(total, ceiling)
+
+
+def _coming(later: Sequence[Slot], now: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """What campaigns that are still to begin add, as multiples of usual demand."""
+    amplitudes = [slot.drawn.clamp_min(0.0) * _to_come(slot, now) for slot in later]
+    return combined(later, amplitudes, low, high).clamp_min(0.0)
+
+
+def _line(courses: Sequence[Course], usual: Tensor, now: Tensor, high: Tensor) -> Tensor:
+    """The ceiling [units, cells]: what is there now and its slope, following the hours of the day in long windows."""
+    window = column([course.window for course in courses])
     ahead = (torch.minimum(high, column([course.until for course in courses])) - now).clamp_min(0.0)
     line = column([course.anchor_rps for course in courses]) + column([course.slope for course in courses]) * ahead
     season = (usual / column([course.usual_rps for course in courses])).clamp_min(1.0)
-    line = line * season.pow((window / _SEASON_SECONDS).clamp_max(1.0))
-    ceiling = line[:, :, None].expand_as(total)
-    later = [slot for slot in slots if bool(_to_come(slot, now).any())]
-    if later:
-        amplitudes = [slot.drawn.clamp_min(0.0) * _to_come(slot, now) for slot in later]
-        ceiling = ceiling + combined(later, amplitudes, low, high).clamp_min(0.0) * usual[:, :, None]
-    return torch.minimum(total, ceiling)
+    return line * season.pow((window / _SEASON_SECONDS).clamp_max(1.0))
+
+
+def _course(unit: Unit) -> Course:
+    return (unit.seen.course if unit.seen else None) or _OPEN
+
+
+def _now(units: Sequence[Unit]) -> Tensor:
+    return column([unit.seen.now if unit.seen else 0.0 for unit in units])
 
 
 def drifting(total: Tensor, units: Sequence[Unit], high: Tensor) -> Tensor:
@@ -59,7 +76,7 @@ def drifting(total: Tensor, units: Sequence[Unit], high: Tensor) -> Tensor:
 
     By as much as this shop's demand leaves its usual hours, after half a window.
     """
-    now = column([unit.seen.now if unit.seen else 0.0 for unit in units])
+    now = _now(units)
     half = column([0.5 * max(term.window for term in unit.terms) for unit in units])
     log_sd = column([np.hypot(_DRIFT_LOG_SD, unit.residual_log_sd) if unit.seen else 0.0 for unit in units])
     spread = log_sd * ((high - now).clamp_min(0.0) / half).clamp_max(1.0).sqrt()

@@ -63,12 +63,8 @@ def _chunks(units: Sequence[Unit], order: Sequence[int], paths: int) -> Iterator
 
 
 def _simulate(units: Sequence[Unit], paths: int) -> list[UnitPaths]:
-    level = draws.level_order(paths) * column([unit.level_log_sd for unit in units])
-    nothing = torch.zeros(len(units), paths)
-    state = Corrected(make_slots(units, level), level, nothing, nothing)
     live = any(unit.seen for unit in units)
-    if live:
-        state = corrected(units, state.slots, level)
+    state = _state(units, paths, live=live)
     low, high = padded([unit.low for unit in units], 0.0), padded([unit.high for unit in units], 0.0)
     growth = (1.0 + combined(state.slots, [slot.drawn for slot in state.slots], low, high)).clamp_min_(0.0)
     floor = column([unit.floor_rps for unit in units])[:, :, None]
@@ -83,6 +79,16 @@ def _simulate(units: Sequence[Unit], paths: int) -> list[UnitPaths]:
     if live:
         total = known(total, units, low, high)
     return _summaries(units, state.slots, low, high, total)
+
+
+def _state(units: Sequence[Unit], paths: int, *, live: bool) -> Corrected:
+    """Amplitudes and levels of the paths, as drawn or as corrected by what was seen."""
+    level = draws.level_order(paths) * column([unit.level_log_sd for unit in units])
+    slots = make_slots(units, level)
+    if live:
+        return corrected(units, slots, level)
+    nothing = torch.zeros(len(units), paths)
+    return Corrected(slots, level, nothing, nothing)
 
 
 def _noise(units: Sequence[Unit], cells: int, paths: int) -> Tensor:

@@ -156,24 +156,27 @@ def steadiness(given: GuardInput) -> tuple[Verdict, ...]:
     """What was planned for unchanged campaigns stays until they begin; then it changes only where it is worth it."""
     held = held_raises(given.previous, given.stretch, given.now)
     begun = given.now >= given.stretch.start
-    if begun and (given.proposal or given.now >= given.stretch.hold_until or not _planned_before(given)):
+    if begun and not _steadies_inside(given):
         return ()
-    moves = []
-    for tier in given.storefront.tiers:
-        state = given.states.get(tier.name)
-        if state is None or tier.name in given.unknown or (tier.name not in held and not begun):
-            continue
-        before = held.get(tier.name, Held((), was_capped=False))
-        # bounds and freezes may be newer than what is held
-        kept = capped(before.raises, max(state.baseline, tier.max_replicas))
-        kept = rising((s._replace(at=before_freeze(s.at, given.frozen)) for s in kept), state.baseline)
-        fresh, base = given.raises.get(tier.name, ()), state.baseline
-        if begun:
-            moved = settled(fresh, kept, base, _open(given, tier.name), was_capped=before.was_capped)
-        else:
-            moved = steadied(fresh, kept, base, was_capped=before.was_capped)
-        moves.append(Move(tier.name, moved))
-    return tuple(moves)
+    known = (tier for tier in given.storefront.tiers if tier.name in given.states and tier.name not in given.unknown)
+    return tuple(_steady(given, tier, held.get(tier.name), begun=begun) for tier in known if tier.name in held or begun)
+
+
+def _steady(given: GuardInput, tier: Tier, held: Held | None, *, begun: bool) -> Move:
+    """The raises of one tier, moved no further from those that are held than it is worth."""
+    base, before = given.states[tier.name].baseline, held or Held((), was_capped=False)
+    # bounds and freezes may be newer than what is held
+    kept = capped(before.raises, max(base, tier.max_replicas))
+    kept = rising((s._replace(at=before_freeze(s.at, given.frozen)) for s in kept), base)
+    fresh = given.raises.get(tier.name, ())
+    if begun:
+        return Move(tier.name, settled(fresh, kept, base, _open(given, tier.name), was_capped=before.was_capped))
+    return Move(tier.name, steadied(fresh, kept, base, was_capped=before.was_capped))
+
+
+def _steadies_inside(given: GuardInput) -> bool:
+    """Whether an open window's plan is to be kept steady: one that is carried out, was made before and is not over."""
+    return not given.proposal and given.now < given.stretch.hold_until and _planned_before(given)
 
 
 def _planned_before(given: GuardInput) -> bool:

@@ -29,6 +29,13 @@ def lowered(present: Moment, here: Standing, entry: LedgerEntry, target: int) ->
         return least
     if least >= here.state.floor:
         return None if here.asking else _hold(here, Reason.LIVE_DEMAND, least)
+    return _after_consumers(present, here, entry, least, expired=expired)
+
+
+def _after_consumers(
+    present: Moment, here: Standing, entry: LedgerEntry, least: int, *, expired: bool
+) -> FloorDecision | Hold | None:
+    """The step that is left where consumers go first."""
     kept = _kept_for_consumers(present, here, entry)
     step = max(least, here.state.floor - _worth(present, here, entry))
     # part of a step would use up the whole minute: it waits until consumers have freed all of it that they will
