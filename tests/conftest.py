@@ -1,10 +1,17 @@
 """Two workers share the tests, but one of them has all those of the cluster."""
 
+import contextlib
+import signal
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 CLUSTER = "tests/cluster/"
+
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that; the tests send them one.
+with contextlib.suppress(ValueError):  # not the main thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OneClusterWorker(LoadScopeScheduling):

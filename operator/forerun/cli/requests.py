@@ -1,6 +1,8 @@
 """`forerun suspend|release|approve`: wishes, written where the operator reads them."""
 
+import asyncio
 import getpass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,9 +10,13 @@ import click
 
 from forerun.cli.failure import BadInput
 from forerun.cli.on_cluster import API_VERSION, campaign_and_plan, cluster_options, with_cluster
-from forerun.kube.cluster import Cluster
+from forerun.kube.cluster import Cluster, guard
+from forerun.kube.errors import Conflict
 
 RELEASE_ANNOTATION = "forerun.dev/release"
+ATTEMPTS = 5
+
+Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @click.command()
@@ -21,8 +27,8 @@ def suspend(campaign: str, namespace: str, kubeconfig: str | None, *, resume: bo
     """Give back, in steps, what the campaign holds; it asks for nothing until it is resumed."""
 
     async def write(cluster: Cluster) -> None:
-        found, _ = await campaign_and_plan(cluster, namespace, campaign)
-        await _patch(cluster, "Campaign", found, {"spec": {"suspend": not resume}})
+        await campaign_and_plan(cluster, namespace, campaign)  # says so where there is none
+        await _change(cluster, "Campaign", namespace, campaign, lambda _: {"spec": {"suspend": not resume}})
 
     with_cluster(kubeconfig, write)
     click.echo(f"{namespace}/{campaign} {'resumed' if resume else 'suspended; what it holds is given back in steps'}")
@@ -38,7 +44,7 @@ def release(campaign: str, tiers: tuple[str, ...], namespace: str, kubeconfig: s
     """Give back what `release: Never` tiers kept after the end."""
 
     async def write(cluster: Cluster) -> None:
-        found, plan = await campaign_and_plan(cluster, namespace, campaign)
+        _, plan = await campaign_and_plan(cluster, namespace, campaign)
         standing = _standing(plan, campaign)
         missing = ", ".join(tier for tier in tiers if tier not in standing)
         if missing or not standing:
@@ -46,7 +52,8 @@ def release(campaign: str, tiers: tuple[str, ...], namespace: str, kubeconfig: s
             raise BadInput(f"Campaign {namespace}/{campaign}: --tier: {missing or 'any'} is not held; it holds {held}")
         # whole seconds would be before a raise of this very second
         text = f"{','.join(tiers) or '*'}@{datetime.now(UTC).isoformat()}"
-        await _patch(cluster, "Campaign", found, {"metadata": {"annotations": {RELEASE_ANNOTATION: text}}})
+        wish = {"metadata": {"annotations": {RELEASE_ANNOTATION: text}}}
+        await _change(cluster, "Campaign", namespace, campaign, lambda _: wish)
 
     with_cluster(kubeconfig, write)
     click.echo(f"{namespace}/{campaign}: {', '.join(tiers) or 'everything kept'} is given back in steps")
@@ -65,11 +72,17 @@ def approve(campaign: str, namespace: str, kubeconfig: str | None) -> None:
                 f"Campaign {namespace}/{campaign}: there is no plan to approve yet; wait for condition Planned"
             )
         mine = {"campaign": campaign, "generation": found["metadata"]["generation"], "by": getpass.getuser()}
-        others = [old for old in plan["spec"].get("approvedBy") or [] if old["campaign"] != campaign]
-        await _patch(cluster, "CapacityPlan", plan, {"spec": {"approvedBy": [*others, mine]}})
+        storefront = plan["metadata"]["name"]
+        await _change(cluster, "CapacityPlan", namespace, storefront, lambda plan: _approved(plan, mine))
 
     with_cluster(kubeconfig, write)
     click.echo(f"{namespace}/{campaign} approved")
+
+
+def _approved(plan: dict[str, Any], approval: dict[str, Any]) -> dict[str, Any]:
+    """The patch that puts one approval beside those of other campaigns."""
+    others = [old for old in plan["spec"].get("approvedBy") or [] if old["campaign"] != approval["campaign"]]
+    return {"spec": {"approvedBy": [*others, approval]}}
 
 
 def _standing(plan: dict[str, Any] | None, campaign: str) -> set[str]:
@@ -78,9 +91,17 @@ def _standing(plan: dict[str, Any] | None, campaign: str) -> set[str]:
     return {entry["tier"] for entry in entries if campaign in entry.get("campaigns", [])}
 
 
-async def _patch(cluster: Cluster, kind: str, obj: dict[str, Any], body: dict[str, Any]) -> None:
-    """A patch of exactly the object that was read: Conflict where it has changed since."""
-    metadata = obj["metadata"]
-    guard = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-    guarded = {**body, "metadata": {**body.get("metadata", {}), **guard}}
-    await cluster.merge_patch(API_VERSION, kind, metadata["namespace"], metadata["name"], guarded)
+async def _change(cluster: Cluster, kind: str, namespace: str, name: str, change: Change) -> None:
+    """Patch what was just read; read again where the operator's status came between."""
+    for attempt in range(ATTEMPTS):
+        obj = await cluster.get(API_VERSION, kind, namespace, name)
+        body = change(obj)
+        guarded = {**body, "metadata": {**body.get("metadata", {}), **guard(obj)}}
+        try:
+            await cluster.merge_patch(API_VERSION, kind, namespace, name, guarded)
+        except Conflict:
+            if attempt == ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(0.1 * 2**attempt)
+        else:
+            return
