@@ -9,9 +9,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 CLUSTER = "tests/cluster/"
 
-# A shell starts what runs in its background with SIGINT ignored, and children inherit that; the tests send them one.
+# A shell starts what runs in its background with SIGINT ignored, nohup with SIGHUP; children inherit that, and the
+# tests send them both. A handler here is the default again in every child.
 with contextlib.suppress(ValueError):  # not the main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 class OneClusterWorker(LoadScopeScheduling):
