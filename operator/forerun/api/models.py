@@ -12,6 +12,7 @@ from forerun.api.scalars import LABEL_PATTERN, SUBDOMAIN_PATTERN, Decimal, Store
 GROUP = "forerun.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+RELEASE_ANNOTATION = f"{GROUP}/release"  # on a Campaign: what somebody gives back by hand
 
 Label = Annotated[str, Text(63, "a name of lower-case letters, digits and dashes, for example cache", LABEL_PATTERN)]
 ObjectName = Annotated[

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 import click
 
+from forerun.api.models import API_VERSION
 from forerun.cli.failure import BadInput, Unreachable
 from forerun.kube.cluster import Cluster
 from forerun.kube.errors import ApiError, NotFound
 
-API_VERSION = "forerun.dev/v1alpha1"
 T = TypeVar("T")
 
 

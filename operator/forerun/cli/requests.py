@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from forerun.api.models import API_VERSION, RELEASE_ANNOTATION
 from forerun.cli.failure import BadInput
-from forerun.cli.on_cluster import API_VERSION, campaign_and_plan, cluster_options, with_cluster
+from forerun.cli.on_cluster import campaign_and_plan, cluster_options, with_cluster
 from forerun.kube.cluster import Cluster, guard
 from forerun.kube.errors import Conflict
 
-RELEASE_ANNOTATION = "forerun.dev/release"
 ATTEMPTS = 5
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from forerun.api.models import API_VERSION
 from forerun.cli.describe import reasons
-from forerun.cli.on_cluster import API_VERSION, campaign_and_plan, cluster_options, with_cluster
+from forerun.cli.on_cluster import campaign_and_plan, cluster_options, with_cluster
 from forerun.kube.cluster import Cluster
 
 

@@ -4,16 +4,17 @@ from contextlib import suppress
 from typing import Any
 
 from forerun.api.convert import ledger_to, plan_to_spec
+from forerun.api.models import API_VERSION
 from forerun.controllers.index import Index
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import CapacityPlan
 from forerun.domain.reason import Hold, Reason
+from forerun.kube.cluster import guard
 from forerun.kube.errors import Conflict, NotFound
 from forerun.observe.conditions import timestamp
 from forerun.wiring import Ports
 
-API_VERSION = "forerun.dev/v1alpha1"
 KIND = "CapacityPlan"
 ATTEMPTS = 3
 GONE = "the CapacityPlan is gone, or changes faster than it can be written"
@@ -77,7 +78,7 @@ class PlanStore:
             raise NotLeaderError(f"CapacityPlan {key}: epoch {stored} is later than ours ({ours})")
 
     async def _write_status(self, key: Key, raw: Raw, state: StorefrontState) -> bool:
-        body = {"metadata": _guard(raw), "status": self._status(state)}
+        body = {"metadata": guard(raw), "status": self._status(state)}
         try:
             stored = await self._ports.cluster.merge_patch(
                 API_VERSION, KIND, key.namespace, key.name, body, subresource="status"
@@ -111,7 +112,7 @@ class PlanStore:
         )
 
     async def _change(self, key: Key, raw: Raw, plan: CapacityPlan) -> Raw:
-        body = {"metadata": _guard(raw), "spec": plan_to_spec(plan)}
+        body = {"metadata": guard(raw), "spec": plan_to_spec(plan)}
         return await self._ports.cluster.merge_patch(API_VERSION, KIND, key.namespace, key.name, body)
 
     async def _reread(self, key: Key) -> Raw | None:
@@ -122,7 +123,3 @@ class PlanStore:
             return None
         self._index.plans[key] = raw
         return raw
-
-
-def _guard(raw: Raw) -> dict[str, str]:
-    return {"uid": raw["metadata"]["uid"], "resourceVersion": raw["metadata"]["resourceVersion"]}

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from forerun.api.models import RELEASE_ANNOTATION
 from forerun.controllers.index import Record
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Campaign, Key
 from forerun.domain.ledger import LedgerEntry
 from forerun.domain.storefront import Role, Storefront, Tier, TierRelease
 
-RELEASE_ANNOTATION = "forerun.dev/release"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 

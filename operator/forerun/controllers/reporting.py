@@ -8,9 +8,10 @@ from typing import Any
 
 import structlog
 
+from forerun.api.models import API_VERSION
 from forerun.api.windows import current_or_next, latest_before
 from forerun.controllers.index import Index, Raw, Record
-from forerun.controllers.plan_store import API_VERSION, PlanStore
+from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
 from forerun.controllers.state import StorefrontState
 from forerun.controllers.views import make_view

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
+from forerun.api.models import API_VERSION
 from forerun.controllers.index import Index, Raw, key_of, version
-from forerun.controllers.plan_store import API_VERSION
 from forerun.domain.campaign import Key
 from forerun.kube.errors import ApiError
 from forerun.observe import metrics
