@@ -27,6 +27,7 @@ class Settings:
     background_writes_per_second: float = 20.0  # Events and the like
     resync_seconds: float = 30.0
     silent_watch_seconds: float = 75.0
+    health_host: str = ""  # empty: all, as the kubelet probes from outside the pod
     health_port: int = 8080
     time_compression: float = 1.0  # rehearsals: seasons and response shapes run this many times faster
     forecast_threads: int = 1

@@ -14,6 +14,7 @@ from forerun.sandbox.workdir import free_ports
 
 READY_SECONDS = 120.0
 SETTINGS: Mapping[str, str] = {
+    "FORERUN_HEALTH_HOST": "127.0.0.1",
     "FORERUN_METRIC_INTERVAL_SECONDS": "1",
     "FORERUN_METRIC_MAX_AGE_SECONDS": "20",
     "FORERUN_FORECAST_REFRESH_SECONDS": "15",

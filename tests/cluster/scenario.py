@@ -384,9 +384,14 @@ def changes(values: Iterable[Any]) -> list[Any]:
 
 
 def is_one_raise(floors: list[int | None], baseline: int | None = 2) -> bool:
-    """Up from the baseline (a better forecast may add a step or two), down again once, and nothing after that."""
-    up = floors[:-1]
-    return floors[0] == floors[-1] == baseline and 2 <= len(up) <= 4 and all(a < b for a, b in pairwise(up))
+    """Up from the baseline and back to it, never up again after a way down.
+
+    A better forecast may add a step or two; inside the window, demand that stays away may take one off.
+    """
+    top = floors.index(max(floors, key=lambda floor: floor or 0))
+    up, down = floors[: top + 1], floors[top:]
+    rises = all(a < b for a, b in pairwise(up)) and all(a > b for a, b in pairwise(down))
+    return floors[0] == floors[-1] == baseline and rises and 2 <= len(up) <= 4 and 2 <= len(down) <= 3
 
 
 def is_subsequence(wanted: Iterable[str], of: Iterable[str]) -> bool:

@@ -14,7 +14,8 @@ LAG_INTERVAL_SECONDS = 0.5
 class Health:
     """Answers probes: alive while watches are not silent, ready once the index is filled."""
 
-    def __init__(self, port: int, silent_for_seconds: Callable[[], float], limit_seconds: float) -> None:
+    def __init__(self, host: str, port: int, silent_for_seconds: Callable[[], float], limit_seconds: float) -> None:
+        self._host = host
         self._port = port
         self._silent_for_seconds = silent_for_seconds
         self._limit_seconds = limit_seconds
@@ -29,7 +30,7 @@ class Health:
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, port=self._port).start()
+        await web.TCPSite(self._runner, self._host or None, self._port).start()
 
     async def stop(self) -> None:
         if self._runner is not None:

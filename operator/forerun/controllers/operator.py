@@ -60,7 +60,10 @@ class Operator:
         self.resync = Resync(ports, self.index, self._wake)
         settings = ports.settings
         self.health = Health(
-            settings.health_port, lambda: self.resync.silent_for_seconds, settings.silent_watch_seconds
+            settings.health_host,
+            settings.health_port,
+            lambda: self.resync.silent_for_seconds,
+            settings.silent_watch_seconds,
         )
 
     async def run(self) -> int:

@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from forerun.domain.campaign import CampaignType, Expected, Occurrence, Overlap
 from forerun.domain.observation import DemandSeries
 
-LEVELS: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999)
+LEVELS: tuple[float, ...] = (
+    *(0.005, 0.025, 0.05, 0.165, 0.25, 0.5, 0.75, 0.835),
+    *(0.9, 0.95, 0.975, 0.99, 0.995, 0.999),
+)
+
+
+CURVE_POINTS = 40
+CURVE_SPAN = 1.25  # windows: the tail after the end is learnt as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +29,27 @@ class EventWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one finished occurrence did to its Storefront: small enough to be kept for ever.
+
+    `log_uplift[i]` is the mean of `log(demand / usual demand)` over the i-th of `CURVE_POINTS` equal slices of
+    `[start, start + CURVE_SPAN * (end - start))`, None where nothing was measured; `noise_log_sd` is the
+    spread of one such slice on ordinary days. `usual_rps` is the mean usual demand inside the window.
+    """
+
+    window: EventWindow
+    usual_rps: float
+    noise_log_sd: float
+    log_uplift: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ForecastRequest:
     """Everything the forecast may see at `now`: nothing measured after it.
 
     `history` is coarse and long (weeks); `recent` is fine and short (the last hours, up
-    to `now`); either is None where unknown. `upcoming` holds current and next windows.
+    to `now`); either is None where unknown. `upcoming` holds current and next windows. `experience`
+    is what earlier occurrences taught, whether or not `history` still reaches back to them.
     """
 
     storefront: str
@@ -35,6 +58,7 @@ class ForecastRequest:
     recent: DemandSeries | None
     upcoming: tuple[EventWindow, ...]
     past: tuple[EventWindow, ...] = ()
+    experience: tuple[Lesson, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +88,19 @@ class Peak:
     p90_rps: float
     p99_rps: float
     at: datetime
+    quantiles: tuple[float, ...] = ()  # at LEVELS
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`segments` are disjoint, ascending, and cover every upcoming window; `basis` says what it rests on."""
+    """`segments` are disjoint, ascending, and cover every upcoming window; `basis` says what it rests on.
+
+    `learnt` are the past windows that could be read off the history and are not in the request's experience.
+    """
 
     storefront: str
     made_at: datetime
     segments: tuple[Segment, ...]
     peaks: tuple[Peak, ...]
     basis: str  # "history+declared", "declared", "history+prior", "live", ...
+    learnt: tuple[Lesson, ...] = ()

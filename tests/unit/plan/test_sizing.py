@@ -53,11 +53,15 @@ def test_an_absurd_demand_is_held(demand):
 
 @pytest.mark.parametrize(
     ("level", "value"),
-    [(0.0, 0), (0.05, 0), (0.5, 20), (0.625, 25), (0.99, 60), (0.9925, 65), (0.999, 80), (1.0, 80), (math.nan, 0)],
+    [(0.0, 0.5), (0.005, 0.5), (0.5, 50), (0.625, 62.5), (0.99, 99), (0.997, 99.7), (0.999, 99.9), (1.0, 99.9)],
 )
 def test_quantiles_between_the_levels(level, value):
-    row = tuple(10.0 * j for j in range(len(LEVELS)))
+    row = tuple(100.0 * known for known in LEVELS)
     assert quantile_at(row, level) == pytest.approx(value)
+
+
+def test_no_level_is_the_lowest():
+    assert quantile_at(tuple(100.0 * known for known in LEVELS), math.nan) == 0.5
 
 
 def test_the_highest_service_level_counts_and_the_policy_fills_in():

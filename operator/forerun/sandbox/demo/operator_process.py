@@ -37,7 +37,7 @@ class OperatorProcess:
         """Up and leading. Raises SandboxError with the operator's last words."""
         (port,) = free_ports(1)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FORERUN_")}
-        environment |= {**self._settings, "FORERUN_HEALTH_PORT": str(port)}
+        environment |= {**self._settings, "FORERUN_HEALTH_HOST": "127.0.0.1", "FORERUN_HEALTH_PORT": str(port)}
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "forerun.cli.main", "run", "--kubeconfig", str(self._kubeconfig)),
