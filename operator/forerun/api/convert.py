@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from forerun.api.ledgers import entry_from_annotation, entry_to_annotation, ledger_faults, ledger_from, ledger_to
+from forerun.api.lessons import learnt_with, lessons_from
 from forerun.api.models_campaign import Campaign as CampaignObject
 from forerun.api.models_campaign import CampaignSpec
 from forerun.api.plans import approvals_from, holds_from, holds_to, plan_from, plan_to_spec
@@ -26,9 +27,11 @@ __all__ = [
     "entry_to_annotation",
     "holds_from",
     "holds_to",
+    "learnt_with",
     "ledger_faults",
     "ledger_from",
     "ledger_to",
+    "lessons_from",
     "metrics_source_from",
     "plan_from",
     "plan_to_spec",

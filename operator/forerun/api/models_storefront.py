@@ -13,14 +13,23 @@ from forerun.api.models import (
     Head,
     Label,
     NameRef,
+    ObjectName,
     ObjectRef,
     Query,
+    Stored,
     Summary,
 )
+from forerun.api.models_campaign import Expected
 from forerun.api.scalars import Decimal, Duration, Keywords, Text, WholeNumber, keyed_by, validation
+from forerun.domain.campaign import CampaignType
+from forerun.domain.forecast import CURVE_POINTS
 from forerun.domain.storefront import Role, TierRelease
 
 MOST_TIERS = 16
+MOST_LESSONS = 64
+LEARNT_VERSION = 1
+# of a logarithm in thousandths: the least 16-bit integer is no number here, but says that nothing was measured
+LOWEST_MILLI, HIGHEST_MILLI, NOT_MEASURED = -30_000, 30_000, -32_768
 Rate = Annotated[float, Decimal(0, 1_000_000_000, above=True)]
 Replicas = Annotated[int, WholeNumber(0, 100_000)]
 ResourceName = Annotated[
@@ -175,6 +184,47 @@ class StorefrontTierStatus(ApiModel):
     lead_time_samples: Count | None = None
 
 
+class LessonSpec(ApiModel):
+    """What one occurrence did to demand here: the curve of log(demand / usual demand), in thousandths."""
+
+    campaign: ObjectName
+    type: Annotated[CampaignType, Field(strict=False)]
+    start: Stored
+    end: Stored
+    expected: Expected | None = Field(default=None, description="What was declared at the time.")
+    usual: Figure = Field(description="Mean usual demand per second inside the window.")
+    noise_milli: Annotated[int, WholeNumber(0, HIGHEST_MILLI)] = Field(
+        description="Spread of one point of the curve on ordinary days."
+    )
+    uplift_milli: Annotated[
+        list[Annotated[int, WholeNumber(NOT_MEASURED, HIGHEST_MILLI)]],
+        Field(min_length=CURVE_POINTS, max_length=CURVE_POINTS),
+    ] = Field(
+        description="Means over equal slices from the start to a quarter of the length after the end; "
+        f"{NOT_MEASURED} where nothing was measured."
+    )
+
+
+class LearntSummary(ApiModel):
+    """For people: peak demand / usual demand of the occurrences of one type."""
+
+    type: Annotated[CampaignType, Field(strict=False)]
+    occurrences: Count
+    multiplier: Figure = Field(description="Geometric mean.")
+    lowest: Figure | None = None
+    highest: Figure | None = None
+
+
+class LearntStatus(ApiModel):
+    """What finished occurrences taught; kept when their Campaigns are deleted."""
+
+    version: Annotated[int, WholeNumber(1, 1_000_000)] = Field(
+        description="Of this form; an operator that does not know it leaves it alone."
+    )
+    occurrences: Annotated[list[LessonSpec], Field(max_length=MOST_LESSONS)] | None = None
+    summary: Annotated[list[LearntSummary], Field(max_length=len(CampaignType))] | None = None
+
+
 class StorefrontStatus(ApiModel):
     """What the operator reports."""
 
@@ -188,6 +238,7 @@ class StorefrontStatus(ApiModel):
         ]
         | None
     ) = None
+    learnt: LearntStatus | None = None
     summary: Summary | None = None
     conditions: Conditions | None = None
 

@@ -66,7 +66,8 @@ def _kept(name: str, status: Raw) -> list[Text]:
 def reasons(campaign: Raw, plan: Raw | None, storefront: Raw, now: datetime) -> list[str]:
     """Tier by tier, why the floor stands where it stands: the lines of `forerun why`."""
     status = _status(campaign)
-    lines = [f"{campaign['metadata']['name']} is {status.get('phase', _NOT_SEEN)}", *_peak(status)]
+    phase = f"{campaign['metadata']['name']} is {status.get('phase', _NOT_SEEN)}"
+    lines = [phase, *_peak(status), *_learnt(campaign, storefront)]
     if plan is None:
         told = condition(campaign, "Planned").get("message") or "the operator has not made one"
         return [*lines, f"  no plan: {told}"]
@@ -94,6 +95,21 @@ def _peak(status: Raw) -> list[str]:
         return []
     at = forecast.get("peakAt", "?")
     return [f"  forecast: peak {peak['p50']}/s, with 99 % certainty below {peak['p99']}/s, about {at}"]
+
+
+def _learnt(campaign: Raw, storefront: Raw) -> list[str]:
+    """What earlier occurrences of this type did to the shop."""
+    kind = campaign["spec"].get("type")
+    summary = (_status(storefront).get("learnt") or {}).get("summary") or []
+    found = next((row for row in summary if row["type"] == kind), None)
+    if found is None:
+        return []
+    several = found["occurrences"] != 1
+    spread = (
+        f" ({found['lowest']} to {found['highest']})" if several and "lowest" in found and "highest" in found else ""
+    )
+    occurrences = f"{found['occurrences']} earlier occurrence{'s' if several else ''} of {kind}"
+    return [f"  learnt from {occurrences}: peak x{found['multiplier']}{spread}"]
 
 
 def _steps(plan: Raw, tier: str, now: datetime) -> list[str]:

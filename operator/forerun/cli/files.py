@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from forerun.api.convert import campaign_from, policy_from, storefront_from
+from forerun.api.convert import campaign_from, lessons_from, policy_from, storefront_from
 from forerun.cli.failure import BadInput
-from forerun.domain.campaign import Campaign
+from forerun.domain.campaign import Campaign, Key
+from forerun.domain.forecast import Lesson
 from forerun.domain.policy import Policy
 from forerun.domain.reason import Refusal
 from forerun.domain.storefront import Storefront
@@ -20,12 +21,16 @@ MAX_BYTES = 8 * 1024 * 1024
 
 @dataclass(slots=True)
 class Objects:
-    """What the files hold; `others` are raw objects of kinds that are not ours (an HPA, a Deployment)."""
+    """What the files hold; `others` are raw objects of kinds that are not ours (an HPA, a Deployment).
+
+    `lessons` are what a Storefront's status says was learnt, where the file has it.
+    """
 
     campaigns: list[Campaign] = field(default_factory=list)
     storefronts: list[Storefront] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
     others: list[dict[str, Any]] = field(default_factory=list)
+    lessons: dict[Key, tuple[Lesson, ...]] = field(default_factory=dict)
 
 
 def load(paths: Iterable[str]) -> Objects:
@@ -101,5 +106,6 @@ def _take(path: str, raw: dict[str, Any], objects: Objects) -> None:
         objects.campaigns.append(parsed)
     elif isinstance(parsed, Storefront):
         objects.storefronts.append(parsed)
+        objects.lessons[parsed.key] = lessons_from(raw.get("status"))
     else:
         objects.policies.append(parsed)

@@ -11,6 +11,7 @@ COMMANDS = {
     "run": "forerun.cli.run:run",
     "windows": "forerun.cli.windows:windows",
     "plan": "forerun.cli.plan:plan",
+    "backtest": "forerun.cli.backtest:backtest",
     "crds": "forerun.cli.crds:crds",
     "status": "forerun.cli.status:status",
     "why": "forerun.cli.why:why",

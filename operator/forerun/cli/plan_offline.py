@@ -1,6 +1,6 @@
 """A plan from the objects of files and a trace, as the operator would make it from the cluster. Pure."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from forerun.api.windows import current_or_next, past_occurrences
@@ -12,12 +12,11 @@ from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest
 from forerun.domain.observation import DemandSeries
 from forerun.domain.policy import Policy
 from forerun.domain.storefront import Storefront, Tier
+from forerun.forecast.grid import tail_end
 from forerun.plan.inputs import PlanInput
 from forerun.plan.planner import make_plan
 
 Scheduled = tuple[ScheduledCampaign, ...]
-
-_ANY_PAST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def end_of(series: DemandSeries) -> datetime:
@@ -43,19 +42,31 @@ def scheduled_of(objects: Objects, storefront: Storefront, now: datetime, files:
 def forecast_request(
     objects: Objects, storefront: Storefront, scheduled: Scheduled, series: DemandSeries | None, now: datetime
 ) -> ForecastRequest:
-    """What the forecast may see at `now`."""
+    """What the forecast may see at `now`: nothing measured or learnt after it."""
+    history = _before(series, now)
+    lessons = objects.lessons.get(storefront.key, ())
     return ForecastRequest(
         storefront=str(storefront.key),
         now=now,
-        history=_before(series, now),
+        history=history,
         recent=None,
         upcoming=tuple(_window(item) for item in scheduled),
-        past=tuple(
-            _window(ScheduledCampaign(campaign, occurrence))
-            for campaign in objects.campaigns
-            for occurrence in past_occurrences(campaign.schedule, _ANY_PAST, now)
-        ),
+        past=_past(objects, history, now),
+        experience=tuple(lesson for lesson in lessons if tail_end(lesson.window) <= now),
     )
+
+
+def _past(objects: Objects, history: DemandSeries | None, now: datetime) -> tuple[EventWindow, ...]:
+    """Windows within the history that are over, oldest first; those of suspended campaigns were not sent."""
+    if history is None:
+        return ()
+    windows = [
+        _window(ScheduledCampaign(campaign, occurrence))
+        for campaign in objects.campaigns
+        if not campaign.suspend
+        for occurrence in past_occurrences(campaign.schedule, history.start, now)
+    ]
+    return tuple(sorted(windows, key=lambda window: (window.occurrence, window.campaign)))
 
 
 def plan_of(

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from forerun.api.windows import past_occurrences
-from forerun.controllers.index import Index
+from forerun.controllers.learning import Learner, window_of
 from forerun.controllers.observation import QUIET, Observer
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key, ScheduledCampaign
@@ -22,17 +22,30 @@ SHARED_SECONDS = 60.0
 RECENT_SECONDS = 7200.0
 RECENT_STEP_SECONDS = 60.0
 RETRY = timedelta(seconds=10)
+LEARNERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Whose forecast is asked for and when; `over` are the windows that are to be learnt from."""
+
+    storefront: Storefront
+    state: StorefrontState
+    over: tuple[EventWindow, ...]
+    now: datetime
+    active: bool
 
 
 class Forecaster:
     """Keeps `state.forecast` as fresh as the moment asks."""
 
-    def __init__(self, ports: Ports, index: Index, observer: Observer, wake: Callable[[Key], None]) -> None:
+    def __init__(self, ports: Ports, observer: Observer, learner: Learner, wake: Callable[[Key], None]) -> None:
         self._ports = ports
         self._wake = wake
         self._tasks: set[asyncio.Task[None]] = set()
-        self._index = index
         self._observer = observer
+        self._learner = learner
+        self._learning = asyncio.Semaphore(LEARNERS)
         self._histories: dict[tuple[str, str], tuple[datetime, asyncio.Task[DemandSeries | Hold]]] = {}
         self._pending: list[tuple[ForecastRequest, asyncio.Future[Forecast | Hold]]] = []
         self._flush: asyncio.Task[None] | None = None
@@ -49,39 +62,49 @@ class Forecaster:
         """Ask anew where the inputs changed or the time has come; the answer wakes the Storefront.
 
         Until then the old forecast stands, or, where it was made for other campaigns,
-        `state.forecast_pending` says that there is none yet. A failure keeps the old one.
+        `state.forecast_pending` says that there is none yet. A failure keeps the old one. What
+        finished occurrences taught comes along, or is asked for alone where no forecast is due.
         """
+        asking = _Asking(storefront, state, self._learner.due(storefront.key, state, now), now, active)
+        if self._begin(asking, approved):
+            executable = tuple(c for c in state.campaigns if is_executable(c.campaign, approved))
+            asked = self._answer(asking, state.forecast_key, executable, state.campaigns)
+        elif asking.over:
+            asked = self._learn(asking)
+        else:
+            return
+        self._learner.asked(state, asking.over, now)
+        self._tasks.add(task := asyncio.create_task(asked))
+        task.add_done_callback(self._tasks.discard)
+
+    def _begin(self, asking: _Asking, approved: frozenset[tuple[str, int]]) -> bool:
+        """Whether a forecast is due; the state is made ready for the answer."""
+        state = asking.state
         if not state.campaigns:
             state.forecast = state.proposed_forecast = state.forecast_hold = None
             state.forecast_key, state.forecast_pending = (), False
-            return
-        key = _fingerprint(storefront, state.campaigns, approved)
-        if not self._is_due(state, key, now, active=active):
-            return
+            return False
+        key = _fingerprint(asking.storefront, state.campaigns, approved)
+        if not self._is_due(state, key, asking.now, active=asking.active):
+            return False
         if key != state.forecast_key:
             # a forecast of other campaigns would be worse than none
             state.forecast = state.proposed_forecast = None
             state.forecast_pending = True
-        state.forecast_key, state.forecast_at = key, now
-        executable = tuple(c for c in state.campaigns if is_executable(c.campaign, approved))
-        asked = self._answer(storefront, state, key, executable, state.campaigns, now, active=active)
-        self._tasks.add(task := asyncio.create_task(asked))
-        task.add_done_callback(self._tasks.discard)
+        state.forecast_key, state.forecast_at = key, asking.now
+        return True
 
     async def _answer(
         self,
-        storefront: Storefront,
-        state: StorefrontState,
+        asking: _Asking,
         key: tuple[object, ...],
         executable: tuple[ScheduledCampaign, ...],
         everything: tuple[ScheduledCampaign, ...],
-        now: datetime,
-        *,
-        active: bool,
     ) -> None:
+        state = asking.state
         forecast, proposed = await asyncio.gather(
-            self._forecast(storefront, executable, now, active=active),
-            self._forecast(storefront, everything if len(executable) < len(everything) else (), now, active=active),
+            self._forecast(asking, executable),
+            self._forecast(asking, everything if len(executable) < len(everything) else ()),
         )
         if state.forecast_key != key:
             return  # asked for other campaigns meanwhile
@@ -92,7 +115,18 @@ class Forecaster:
             state.forecast = forecast
         if not isinstance(proposed, Hold):
             state.proposed_forecast = proposed
-        self._wake(storefront.key)
+        self._wake(asking.storefront.key)
+
+    async def _forecast(self, asking: _Asking, campaigns: tuple[ScheduledCampaign, ...]) -> Forecast | Hold | None:
+        return await self._request(asking, campaigns) if campaigns else None
+
+    async def _learn(self, asking: _Asking) -> None:
+        """Nothing waits for it: a few at a time, so that many at once, as after a start, are in nobody's way."""
+        async with self._learning:
+            before = asking.state.learnt
+            await self._request(asking, ())
+        if asking.state.learnt != before:
+            self._wake(asking.storefront.key)
 
     def _is_due(self, state: StorefrontState, key: tuple[object, ...], now: datetime, *, active: bool) -> bool:
         if key != state.forecast_key or state.forecast_at is None:
@@ -105,45 +139,54 @@ class Forecaster:
             return now - state.forecast_at >= min(RETRY, timedelta(seconds=seconds))
         return now - state.forecast_at >= timedelta(seconds=seconds)
 
-    async def _forecast(
-        self,
-        storefront: Storefront,
-        campaigns: tuple[ScheduledCampaign, ...],
-        now: datetime,
-        *,
-        active: bool,
-    ) -> Forecast | Hold | None:
-        if not campaigns:
-            return None
+    async def _request(self, asking: _Asking, campaigns: tuple[ScheduledCampaign, ...]) -> Forecast | Hold:
+        storefront, state, now = asking.storefront, asking.state, asking.now
         source = await self._observer.source_of(storefront)
-        history: DemandSeries | Hold
+        history: DemandSeries | Hold = source if isinstance(source, Hold) else await self._read(asking, source)
         recent: DemandSeries | Hold | None = None
-        if isinstance(source, Hold):
-            history = source
-        else:
-            history = await self._history(source, storefront.query, now)
-            if not active:
-                self._forget_later(source.name, storefront.query)
-            if active and not isinstance(history, Hold):
-                recent = await self._recent(source, storefront.query, now)
-        request = ForecastRequest(
-            storefront=str(storefront.key),
-            now=now,
-            history=None if isinstance(history, Hold) else history,
-            recent=None if isinstance(recent, Hold) else recent,
-            upcoming=tuple(_window(scheduled) for scheduled in campaigns),
-            past=self._past(storefront.key, now),
+        if asking.active and not isinstance(source, Hold) and not isinstance(history, Hold):
+            recent = await self._recent(source, storefront.query, now)
+        if isinstance(history, Hold):
+            self._learner.unanswered(state, asking.over, now)
+            if not campaigns:
+                return history
+        answer = await self._ask(
+            ForecastRequest(
+                storefront=str(storefront.key),
+                now=now,
+                history=None if isinstance(history, Hold) else history,
+                recent=None if isinstance(recent, Hold) else recent,
+                upcoming=tuple(window_of(scheduled) for scheduled in campaigns),
+                past=self._learner.past(storefront.key, now),
+                experience=self._learner.experience(storefront.key, state),
+            )
         )
-        return await self._ask(request)
+        if isinstance(answer, Hold):
+            self._learner.unanswered(state, asking.over, now)
+            return answer
+        if not isinstance(history, Hold):
+            self._learner.take(storefront.key, state, answer.learnt, history)
+        return replace(answer, learnt=())
 
-    async def _history(self, source: MetricsSource, query: str, now: datetime) -> DemandSeries | Hold:
-        """Weeks of demand; Storefronts with the same query share one request."""
+    async def _read(self, asking: _Asking, source: MetricsSource) -> DemandSeries | Hold:
+        """The history, read so late that it holds all that is to be learnt from."""
+        query = asking.storefront.query
+        since = max((self._learner.readable_at(window) for window in asking.over), default=None)
+        history = await self._history(source, query, asking.now, since)
+        if not asking.active:
+            self._forget_later(source.name, query)
+        return history
+
+    async def _history(
+        self, source: MetricsSource, query: str, now: datetime, since: datetime | None
+    ) -> DemandSeries | Hold:
+        """Weeks of demand, read at `since` or later; Storefronts with the same query share one request."""
         settings = self._ports.settings
         known = self._histories.get((source.name, query))
         if known is not None:
             failed = known[1].done() and isinstance(known[1].result(), Hold)
             lifetime = RETRY if failed else timedelta(seconds=settings.history_refresh_seconds)
-            if now - known[0] < lifetime:
+            if now - known[0] < lifetime and (since is None or known[0] >= since):
                 return await asyncio.shield(known[1])
         task = asyncio.create_task(
             self._ports.signals.series(
@@ -159,10 +202,10 @@ class Forecaster:
 
     def _forget_later(self, source: str, query: str) -> None:
         """Weeks of demand are 250 KiB: kept while a window is near, else only as long as others may share them."""
-        known = self._histories[(source, query)]
+        known = self._histories.get((source, query))
 
         def forget() -> None:
-            if self._histories.get((source, query)) is known:
+            if known is not None and self._histories.get((source, query)) is known:
                 del self._histories[(source, query)]
 
         asyncio.get_running_loop().call_later(SHARED_SECONDS, forget)
@@ -172,20 +215,6 @@ class Forecaster:
         step = max(1.0, RECENT_STEP_SECONDS / compression)
         start = now - timedelta(seconds=max(120 * step, RECENT_SECONDS / compression))
         return await self._ports.signals.series(source, query, start, now, step)
-
-    def _past(self, key: Key, now: datetime) -> tuple[EventWindow, ...]:
-        """Windows that are over: masked in the baseline, and evidence for their type."""
-        since = now - timedelta(seconds=self._ports.settings.history_seconds)
-        windows = []
-        for record in self._index.campaigns_of(key):
-            campaign = record.value
-            if campaign is None or campaign.suspend:
-                continue
-            windows += [
-                _window(ScheduledCampaign(campaign, occurrence))
-                for occurrence in past_occurrences(campaign.schedule, since, now)
-            ]
-        return tuple(sorted(windows, key=lambda window: window.occurrence)[-200:])
 
     async def _ask(self, request: ForecastRequest) -> Forecast | Hold:
         future: asyncio.Future[Forecast | Hold] = asyncio.get_running_loop().create_future()
@@ -205,18 +234,6 @@ class Forecaster:
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
-
-
-def _window(scheduled: ScheduledCampaign) -> EventWindow:
-    campaign = scheduled.campaign
-    return EventWindow(
-        campaign=campaign.key.name,
-        type=campaign.type,
-        occurrence=scheduled.occurrence,
-        expected=campaign.expected,
-        overlap=campaign.overlap,
-        priority=campaign.priority,
-    )
 
 
 def _fingerprint(

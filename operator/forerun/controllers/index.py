@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from forerun.api.convert import campaign_from, metrics_source_from, policy_from, storefront_from
+from forerun.api.convert import campaign_from, lessons_from, metrics_source_from, policy_from, storefront_from
 from forerun.domain.campaign import Campaign, Key
+from forerun.domain.forecast import Lesson
 from forerun.domain.policy import MetricsSource, Policy
 from forerun.domain.reason import Refusal
 from forerun.domain.storefront import Storefront
@@ -47,6 +48,7 @@ class Index:
 
     campaigns: dict[Key, Record[Campaign]] = field(default_factory=dict)
     storefronts: dict[Key, Record[Storefront]] = field(default_factory=dict)
+    lessons: dict[Key, tuple[Lesson, ...]] = field(default_factory=dict)  # as they stand in the Storefront's status
     plans: dict[Key, Raw] = field(default_factory=dict)
     policies: dict[str, Record[Policy]] = field(default_factory=dict)
     sources: dict[str, Record[MetricsSource]] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class Index:
         elif kind == "Storefront":
             self._forget_claims(key)
             self.storefronts.pop(key, None)
+            self.lessons.pop(key, None)
             self.dirty.add(key)
             self._mark_all_campaigns(key)
         elif kind == "CapacityPlan":
@@ -163,6 +166,8 @@ class Index:
         same = old is not None and _same_spec(raw, old.raw)
         parsed = old.parsed if old and same else storefront_from(raw)
         self.storefronts[key] = Record(raw, parsed)
+        if old is None or _learnt(raw) != _learnt(old.raw):
+            self.lessons[key] = lessons_from(raw.get("status"))
         if same:
             return
         self._forget_claims(key)
@@ -318,6 +323,10 @@ def slim_autoscaler(raw: Raw) -> Raw:
 
 def _annotations(raw: Raw) -> dict[str, str]:
     return raw["metadata"].get("annotations") or {}
+
+
+def _learnt(raw: Raw) -> Any:
+    return (raw.get("status") or {}).get("learnt")
 
 
 def _same_spec(new: Raw, old: Raw) -> bool:

@@ -11,6 +11,7 @@ from forerun.controllers.execution import Executor
 from forerun.controllers.forecasting import Forecaster
 from forerun.controllers.health import Health
 from forerun.controllers.index import Index
+from forerun.controllers.learning import Learner
 from forerun.controllers.namespaces import NamespacePolicies
 from forerun.controllers.observation import Observer
 from forerun.controllers.plan_store import PlanStore
@@ -42,12 +43,13 @@ class Operator:
         observer = Observer(ports, self.index, self._wake)
         store = PlanStore(ports, self.index)
         planner = Planner(self.index, store)
-        self.reporter = Reporter(ports, self.index, planner, store, self.states)
+        learner = Learner(ports.settings, self.index)
+        self.reporter = Reporter(ports, self.index, planner, store, learner, self.states)
         reconciler = Reconciler(
             ports,
             self.index,
             observer,
-            Forecaster(ports, self.index, observer, self._wake),
+            Forecaster(ports, observer, learner, self._wake),
             planner,
             store,
             Executor(ports, self.index, observer, store),

@@ -174,6 +174,7 @@ class Reconciler:
         for scheduled in state.campaigns:
             start, end = scheduled.occurrence.start, scheduled.occurrence.end
             moments += [start - lead - NEAR / settings.time_compression, start, end, end + _hold(scheduled.campaign)]
+        moments += state.unlearnt.values()
         if state.plan is not None:
             prepare = timedelta(seconds=settings.prepare_seconds)
             # many Storefronts may be due at one instant

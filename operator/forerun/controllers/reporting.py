@@ -8,9 +8,11 @@ from typing import Any
 
 import structlog
 
+from forerun.api.convert import learnt_with
 from forerun.api.models import API_VERSION
 from forerun.api.windows import current_or_next, latest_before
 from forerun.controllers.index import Index, Raw, Record
+from forerun.controllers.learning import Learner
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
 from forerun.controllers.state import StorefrontState
@@ -34,12 +36,19 @@ class Reporter:
     """Collects what is to be told, and tells it when no floor is waiting."""
 
     def __init__(
-        self, ports: Ports, index: Index, planner: Planner, store: PlanStore, states: dict[Key, StorefrontState]
+        self,
+        ports: Ports,
+        index: Index,
+        planner: Planner,
+        store: PlanStore,
+        learner: Learner,
+        states: dict[Key, StorefrontState],
     ) -> None:
         self._ports = ports
         self._index = index
         self._planner = planner
         self._store = store
+        self._learner = learner
         self._states = states
         self._due: dict[tuple[str, Key], None] = {}  # in order; no kind: a Storefront with its campaigns
         self._in_hand: set[tuple[str, Key]] = set()
@@ -115,7 +124,10 @@ class Reporter:
         now = self._ports.clock()
         if isinstance(record.parsed, Refusal):
             phase = "Rejected" if kind == "Campaign" else None
-            await self._patch(kind, record.raw, refused_status(record.parsed, existing, generation, now, phase))
+            refused = refused_status(record.parsed, existing, generation, now, phase)
+            if "learnt" in existing:  # it outlives a spec that is mended
+                refused["learnt"] = existing["learnt"]
+            await self._patch(kind, record.raw, refused)
         elif kind in {"CapacityPolicy", "MetricsSource"}:
             await self._patch(kind, record.raw, accepted_status(existing, generation, now))
 
@@ -132,9 +144,10 @@ class Reporter:
             await self._store.commit_ledger(key, state)
         storefront = record.value
         existing = record.raw.get("status") or {}
-        await self._patch(
-            "Storefront", record.raw, storefront_status(storefront, state.holds, state.lead_times, existing, now)
-        )
+        learnt = learnt_with(existing.get("learnt"), state.learnt)
+        status = storefront_status(storefront, state.holds, state.lead_times, learnt, existing, now)
+        await self._patch("Storefront", record.raw, status)
+        self._learner.written(key, state)
         for tier in state.tiers:
             metrics.FLOOR.labels(key.namespace, key.name, tier.tier).set(tier.floor)
             if tier.ready is not None:
@@ -181,8 +194,9 @@ class Reporter:
             # a newer object is on its way through the watch, and brings us back here
             key = Key(metadata.get("namespace") or "", metadata["name"])
             record = self._index.campaigns.get(key) if kind == "Campaign" else None
-            if record and record.value:
-                asyncio.get_running_loop().call_later(0.5, self.mark, Key(key.namespace, record.value.storefront))
+            storefront = Key(key.namespace, record.value.storefront) if record and record.value else key
+            if kind in {"Campaign", "Storefront"} and storefront in self._states:
+                asyncio.get_running_loop().call_later(0.5, self.mark, storefront)
             return
         self._index.upsert(stored)
         if kind == "Campaign":

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from forerun.domain.campaign import Occurrence, ScheduledCampaign
 from forerun.domain.capacity import CapacityPlan, TierState
-from forerun.domain.forecast import Forecast
+from forerun.domain.forecast import EventWindow, Forecast, Lesson
 from forerun.domain.ledger import LedgerEntry
 from forerun.domain.observation import LeadTime, Measurement
 from forerun.domain.reason import Hold
@@ -30,7 +30,7 @@ class Tally:
 
 @dataclass(slots=True)
 class StorefrontState:
-    """Rebuilt from the cluster after a restart; only the ledger and the plan are stored there."""
+    """Rebuilt from the cluster after a restart; the ledger, the plan and what was learnt are stored there."""
 
     storefront: Storefront | None = None
     campaigns: tuple[ScheduledCampaign, ...] = ()
@@ -48,6 +48,8 @@ class StorefrontState:
     forecast_pending: bool = False  # asked for these campaigns, not answered yet
     forecast_key: tuple[object, ...] = ()
     forecast_at: datetime | None = None
+    learnt: tuple[Lesson, ...] = ()  # not in the Storefront's status yet
+    unlearnt: dict[EventWindow, datetime] = field(default_factory=dict)  # over; when to ask what they taught
     plan: CapacityPlan | None = None
     plan_loaded: bool = False
     plan_inputs: tuple[object, ...] = ()

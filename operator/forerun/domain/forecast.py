@@ -12,7 +12,7 @@ LEVELS: tuple[float, ...] = (
 )
 
 
-CURVE_POINTS = 40
+CURVE_POINTS = 60
 CURVE_SPAN = 1.25  # windows: the tail after the end is learnt as well
 
 

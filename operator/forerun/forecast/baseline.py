@@ -1,7 +1,11 @@
-"""The seasonal baseline: usual demand by time of day and day of week, with the spread around it.
+"""The seasonal baseline: usual demand by time of day and day of week, many series at once.
 
-Robust by medians; past events are masked; gaps stay gaps. Demand and baseline are compared as
-`log((demand + floor) / (baseline + floor))`, where `floor` is small, so that zeros at night are ordinary.
+Robust by trimmed means over the same slot of earlier weeks and days; past events are masked; gaps stay gaps. Each day's
+baseline rests on the days before it alone, so that what demand did against it (the residual) is what a forecast of that
+day would have missed: those residuals, whole stretches of them, become the paths of the forecast.
+
+Residuals are `log((demand + pivot) / (baseline + pivot))`: relative where demand is large against the pivot,
+absolute where it is small, so that one scale serves night and day.
 """
 
 from collections.abc import Sequence
@@ -11,77 +15,98 @@ import numpy as np
 import numpy.typing as npt
 
 from forerun.domain.observation import DemandSeries
+from forerun.forecast.carryover import Carryover, fit_carryover
 
 Array = npt.NDArray[np.float64]
+Single = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
-RESIDUAL_LEVELS = 128  # entries of the residual table: medians of so many equal slices of probability
 ABSURD_RPS = 1e15  # nothing serves that: a wrong unit or a broken exporter
 _SMALLEST_RPS = 1e-12
+_PIVOT = 2.0  # times the usual demand; judgement, between a log scale (0) and a linear one
 _BINS_PER_DAY = 288
-_LARGEST_WEEKDAY = 100.0  # a weekday's size against the others
 _MAX_DAYS = 400
-_NEW_SHOP_LOG_SD = 0.6  # of the level where one point is all there is; judgement
-_UNSEEN_LOG_SD = 0.5  # of a time of day that was never seen; judgement
-_DRIFT_LOG_SD_PER_WEEK = 0.05  # how far the level walks while the campaign is still ahead; judgement
-_PRIOR_RESIDUAL_LOG_SD = 0.2  # of one bin around the level, until 50 bins were seen; judgement
-_LEVELS = (np.arange(RESIDUAL_LEVELS) + 0.5) / RESIDUAL_LEVELS
-# the logistic quantile function stands in for the normal one: heavier in the tail, and closed
-_PRIOR_RESIDUAL: Array = np.log(_LEVELS / (1.0 - _LEVELS)) * (_PRIOR_RESIDUAL_LOG_SD * np.sqrt(3.0) / np.pi)
+_CYCLE = 7  # days
+_WEEKS = 4
+_DAYS = 7
+_RIPE_WEEKS = 3  # with an earlier week behind them, the one to come among them
+_WEEK_AGAINST_DAY = 0.7  # so many weekdays weigh as much as the daily profile; judgement
+_LEAST_NOISE, _PRIOR_NOISE, _PRIOR_BINS = 0.03, 0.2, 50.0
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What `history` says about usual demand.
+    """What one series says about usual demand.
 
-    `profile` has shape [days in cycle, bins per day] in requests/s, the cycle being 1 or 7 days of
-    `day_seconds` each, from the epoch; `seen` tells which bins rest on data. `residual` are the
-    `RESIDUAL_LEVELS` log-residuals of one bin, ascending; `level_log_sd` is the spread between days.
+    `usual` has shape [days + 7, bins] in requests/s, the last seven rows being the week to come; day 0 is
+    `first_day` days of `day_seconds` after the epoch. `residual` has shape [days, bins], NaN where nothing usual
+    was measured. `own_days` is how many days' worth of ordinary data there are.
     """
 
     day_seconds: float
-    profile: Array
-    seen: npt.NDArray[np.bool_]
+    first_day: int
+    usual: Single
+    residual: Single
+    daily_against_usual: Single  # [days + 7, bins]: log of the last days' profile over `usual`
+    carryover: Carryover
+    pivot_rps: float
     floor_rps: float
-    residual: Array
-    level_log_sd: float
+    first_week_ends: float  # epoch seconds; before it no weekday has a baseline of its own
+    residual_log_sd: float  # of one bin around its day, as `log(demand / usual)`
+    own_days: float
     until: float  # epoch seconds of the last value used
     step_seconds: float
 
     @property
-    def residual_log_sd(self) -> float:
-        """Half the distance between the 16 % and the 84 % quantile of a bin's residual."""
-        return max(0.03, 0.5 * float(np.interp(0.84, _LEVELS, self.residual) - np.interp(0.16, _LEVELS, self.residual)))
+    def bins(self) -> int:
+        return int(self.usual.shape[1])
+
+    @property
+    def bin_seconds(self) -> float:
+        return self.day_seconds / self.bins
+
+    @property
+    def ordinary_log_sd(self) -> float:
+        """Spread of ordinary demand around the baseline, on its scale."""
+        return self.carryover.log_sd
+
+    def place(self, times: Array) -> Array:
+        """Bins since the start of day 0, fractional."""
+        return np.asarray(times / self.bin_seconds - float(self.first_day) * self.bins)
+
+    def row(self, days: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """For each day since day 0 its row of `usual`: its own, or that of its weekday in the week to come."""
+        last = self.usual.shape[0] - _CYCLE
+        return np.where((days >= 0) & (days < last + _CYCLE), days, last + np.mod(days - last, _CYCLE))
+
+    def slots(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Flat indices into `usual` of the bins `places`."""
+        return np.asarray(self.row(places // self.bins) * self.bins + places % self.bins)
 
     def at(self, times: Array) -> Array:
-        """Median demand in requests/s at the epoch seconds `times`; linear between the centres of bins."""
-        days, bins = self.profile.shape
-        place = np.mod(times, days * self.day_seconds) / self.day_seconds * bins - 0.5
+        """Usual demand in requests/s at the epoch seconds `times`; linear between the middles of bins."""
+        place = self.place(times) - 0.5
         below = np.floor(place).astype(np.int64)
         share = place - below
-        flat = self.profile.ravel()
-        return np.asarray(flat[below % flat.size] * (1.0 - share) + flat[(below + 1) % flat.size] * share)
-
-    def spread_at(self, times: Array) -> float:
-        """Log-sd of the level over `times`: between days, of bins never seen, and of the weeks until then."""
-        days, bins = self.profile.shape
-        place = np.floor(np.mod(times, days * self.day_seconds) / self.day_seconds * bins).astype(np.int64)
-        unseen = 1.0 - float(np.mean(self.seen.ravel()[place % self.seen.size]))
-        weeks = max(0.0, float(times.max()) - self.until) / (7.0 * self.day_seconds)
-        drift = _DRIFT_LOG_SD_PER_WEEK * min(weeks, 26.0) ** 0.5
-        return float(np.sqrt(self.level_log_sd**2 + unseen * _UNSEEN_LOG_SD**2 + drift**2))
+        flat = self.usual.ravel()
+        return np.asarray(flat[self.slots(below)] * (1.0 - share) + flat[self.slots(below + 1)] * share)
 
 
 def clean(series: DemandSeries, now: float) -> tuple[Array, Array]:
     """(mid-bin epoch seconds, values) of what is usable up to `now`: finite, not negative, not absurd."""
     values = np.asarray(series.values, dtype=np.float64)
     times: Array = series.start.timestamp() + (np.arange(values.size, dtype=np.float64) + 0.5) * series.step_seconds
-    with np.errstate(invalid="ignore"):
-        usable = np.isfinite(values) & (values >= 0.0) & (values <= ABSURD_RPS) & (times <= now)
+    usable = _usable(values) & (times <= now)
     # below it, quotients overflow; nobody means it
     return times[usable], np.where(values[usable] < _SMALLEST_RPS, 0.0, values[usable])
 
 
-def outside(times: Array, windows: Sequence[tuple[float, float]]) -> npt.NDArray[np.bool_]:
+def _usable(values: Array) -> Mask:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((values >= 0.0) & (values <= ABSURD_RPS))
+
+
+def outside(times: Array, windows: Sequence[tuple[float, float]]) -> Mask:
     """Which of `times` lie in none of the half-open `windows`; windows may overlap and be many."""
     if not windows:
         return np.ones(times.shape, dtype=np.bool_)
@@ -92,144 +117,187 @@ def outside(times: Array, windows: Sequence[tuple[float, float]]) -> npt.NDArray
     return np.asarray(begun <= over, dtype=np.bool_)
 
 
-def fit_baseline(
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A series by days: `values` [days, bins] in requests/s, NaN where nothing was measured; `usual` is not masked."""
+
+    first_day: int
+    values: Single
+    usual: Mask
+    day_seconds: float
+    until: float
+    step_seconds: float
+
+
+def tabulate(
     series: DemandSeries, masked: Sequence[tuple[float, float]], now: float, day_seconds: float
-) -> Baseline | None:
-    """Fit to what was measured up to `now` outside the `masked` windows; None where nothing is usable.
+) -> Table | None:
+    """What was measured up to `now`, by day and time of day; None where nothing is usable.
 
     Where masking leaves nothing, the masked values are used after all: an event's demand says more than nothing.
     """
     times, values = clean(series, now)
     if values.size == 0:
         return None
-    kept = outside(times, masked)
-    if kept.any():
-        times, values = times[kept], values[kept]
     bins = int(np.clip(round(day_seconds / max(series.step_seconds, day_seconds / _BINS_PER_DAY)), 1, _BINS_PER_DAY))
-    first, table = _by_day(times, values, day_seconds, bins)
-    profile, seen = _profile(first, table)
-    floor = max(0.05 * float(np.median(profile)), 1.0 / (values.size * series.step_seconds))
-    residual = np.log((table + floor) / (profile[_cycle(first, table, profile)] + floor))
-    level, between = _level(residual)
-    shifted = np.maximum((profile + floor) * np.exp(level) - floor, 0.0)
-    return Baseline(
-        day_seconds=day_seconds,
-        profile=shifted,
-        seen=seen,
-        floor_rps=floor,
-        residual=_residual_table(residual),
-        level_log_sd=between,
-        until=float(times[-1]),
-        step_seconds=series.step_seconds,
-    )
-
-
-def _by_day(times: Array, values: Array, day_seconds: float, bins: int) -> tuple[int, Array]:
-    """(index of the first day, means with shape [days, bins]); NaN where nothing was measured."""
-    day = np.floor(times / day_seconds).astype(np.int64)
-    first = max(int(day.min()), int(day.max()) - _MAX_DAYS + 1)
-    recent = day >= first
-    times, values, day = times[recent], values[recent], day[recent]
-    place = np.minimum((np.mod(times, day_seconds) / day_seconds * bins).astype(np.int64), bins - 1)
-    days = int(day.max()) - first + 1
-    slot = (day - first) * bins + place
-    counts = np.bincount(slot, minlength=days * bins)
-    sums = np.bincount(slot, weights=values, minlength=days * bins)
+    width = day_seconds / bins
+    slot = np.floor(times / width).astype(np.int64)
+    last = int(slot[-1]) // bins
+    first = max(int(slot[0]) // bins, last - _MAX_DAYS + 1)
+    recent = slot >= first * bins
+    slot = slot[recent] - first * bins
+    size = (last - first + 1) * bins
+    counts = np.bincount(slot, minlength=size)
     with np.errstate(invalid="ignore"):
-        return first, (sums / counts).reshape(days, bins)
-
-
-def _cycle(first: int, table: Array, profile: Array) -> npt.NDArray[np.int64]:
-    """For each day of `table` the row of `profile` it belongs to."""
-    return np.mod(first + np.arange(table.shape[0]), profile.shape[0])
-
-
-def _median(table: Array) -> Array:
-    """Column medians; NaN where a column is empty. Sorting puts NaN last, which is faster than nanmedian."""
-    ordered = np.sort(table, axis=0)
-    count = np.isfinite(ordered).sum(axis=0)
-    columns = np.arange(table.shape[1])
-    low = ordered[np.maximum((count - 1) // 2, 0), columns]
-    high = ordered[np.maximum(count // 2, 0).clip(max=table.shape[0] - 1), columns]
-    return np.asarray(np.where(count > 0, 0.5 * (low + high), np.nan))
-
-
-def _profile(first: int, table: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Daily medians; with two weeks or more, a profile per weekday that is shrunk towards the daily one."""
-    daily = _median(table)
-    seen = np.isfinite(daily)
-    daily = _filled(daily)
-    days, bins = table.shape
-    if np.isfinite(table).any(axis=1).sum() < 14:
-        return (_smoothed(daily) if days < 4 else daily)[None, :], seen[None, :]
-    profile = np.empty((7, bins))
-    for weekday in range(7):
-        rows = table[np.mod(first + np.arange(days), 7) == weekday]
-        profile[weekday] = _weekday(rows, daily) if rows.size and np.isfinite(rows).any() else daily
-    return profile, np.repeat(seen[None, :], 7, axis=0)
-
-
-def _weekday(rows: Array, daily: Array) -> Array:
-    """The profile of one weekday: its own medians, weighed n : 2 against the daily profile at this weekday's size."""
-    present = np.isfinite(rows)
-    usual = np.where(present, daily, 0.0).sum(axis=1)
-    size = np.where(present, rows, 0.0).sum(axis=1)
-    ratios = np.clip(size[usual > 0.0] / usual[usual > 0.0], 1.0 / _LARGEST_WEEKDAY, _LARGEST_WEEKDAY)
-    weeks = ratios.size
-    factor = float(np.median(ratios)) ** (weeks / (weeks + 1.0)) if weeks else 1.0
-    own, count = _median(rows), present.sum(axis=0)
-    weight = count / (count + 2.0)
-    return np.asarray(
-        np.where(count > 0, weight * np.nan_to_num(own) + (1.0 - weight) * factor * daily, factor * daily)
+        table = np.bincount(slot, weights=values[recent], minlength=size) / counts
+    middles = np.asarray((np.arange(size) + 0.5 + first * bins) * width, dtype=np.float64)
+    usual = outside(middles, masked)
+    if not (usual & (counts > 0)).any():
+        usual[:] = True
+    shape = (last - first + 1, bins)
+    return Table(
+        first,
+        table.astype(np.float32).reshape(shape),
+        usual.reshape(shape),
+        day_seconds,
+        float(times[-1]),
+        series.step_seconds,
     )
 
 
-def _filled(daily: Array) -> Array:
-    """Bins never seen are interpolated around the clock."""
-    known = np.flatnonzero(np.isfinite(daily))
-    if known.size == daily.size:
-        return daily
-    around = np.concatenate([known - daily.size, known, known + daily.size])
-    return np.interp(np.arange(daily.size), around, np.tile(daily[known], 3))
+def fit_baseline(
+    series: DemandSeries, masked: Sequence[tuple[float, float]], now: float, day_seconds: float
+) -> Baseline | None:
+    """Fit to what was measured up to `now` outside the `masked` windows; None where nothing is usable."""
+    table = tabulate(series, masked, now, day_seconds)
+    return fit_tables([table])[0] if table is not None else None
 
 
-def _smoothed(daily: Array) -> Array:
-    """A circular mean over five bins: with few days a median of one or two is mostly noise."""
-    if daily.size < 5:
-        return daily
-    return np.asarray(np.mean([np.roll(daily, shift) for shift in range(-2, 3)], axis=0))
+def fit_tables(tables: Sequence[Table]) -> list[Baseline]:
+    """Fit tables of one shape together, in order."""
+    values = np.stack([table.values for table in tables])
+    usual = np.stack([table.usual for table in tables])
+    flat = values.reshape(len(tables), -1)
+    pivot = np.array([_pivot(row, table) for row, table in zip(flat, tables, strict=True)], dtype=np.float32)
+    pivots = pivot[:, None, None]
+    logs = np.log(values + pivots)
+    kept = np.where(usual, logs, np.float32(np.nan))
+    weekly, weeks = _trimmed(kept, [_CYCLE * week for week in range(1, _WEEKS + 1)])
+    daily, days = _trimmed(kept, list(range(1, _DAYS + 1)))
+    known = weeks + days > 0
+    fallback = _fallback(kept, known, np.where(days > 0, daily, weekly))
+    daily = np.where(days > 0, daily, fallback)
+    share = weeks / (weeks + np.float32(_WEEK_AGAINST_DAY))
+    expected = np.where(weeks > 0, share * weekly + (1.0 - share) * daily, daily)
+    rows = values.shape[1]
+    told = _told(known, weeks)[:, :rows]
+    residual = np.where(told, kept - expected[:, :rows], np.float32(np.nan))
+    profile = np.maximum(np.exp(expected) - pivots, 0.0)
+    against = daily - expected
+    carryovers = fit_carryover(residual, against)
+    noise = _noise(values, profile[:, :rows], residual, 0.025 * pivot)
+    own = np.isfinite(kept).sum(axis=(1, 2)) / kept.shape[2]
+    return [
+        Baseline(
+            day_seconds=table.day_seconds,
+            first_day=table.first_day,
+            usual=profile[index],
+            residual=residual[index],
+            daily_against_usual=against[index],
+            carryover=carryovers[index],
+            pivot_rps=float(pivot[index]),
+            floor_rps=0.025 * float(pivot[index]),
+            first_week_ends=(table.first_day + _CYCLE) * table.day_seconds,
+            residual_log_sd=float(noise[index]),
+            own_days=float(own[index]),
+            until=table.until,
+            step_seconds=table.step_seconds,
+        )
+        for index, table in enumerate(tables)
+    ]
 
 
-def _level(residual: Array) -> tuple[float, float]:
-    """(log shift of the last two days against the profile, log-sd between days), both shrunk where data are few."""
-    by_day = _median(residual.T)
-    known = by_day[np.isfinite(by_day)]
-    days = float(np.isfinite(residual).sum()) / residual.shape[1]  # full days' worth of data
-    last = residual[-2:][np.isfinite(residual[-2:])]
-    fullness = last.size / residual.shape[1]
-    shift = float(np.median(last)) * fullness / (fullness + 0.5)
-    spread = 1.4826 * float(np.median(np.abs(known - np.median(known)))) if known.size > 2 else 0.0
-    return shift, float(np.hypot(spread, _NEW_SHOP_LOG_SD / np.sqrt(1.0 + 2.0 * days)))
+def _pivot(values: Single, table: Table) -> float:
+    """A multiple of the median demand; where most of it is zero, of the mean, or of one request."""
+    known = values[np.isfinite(values)]
+    middle = float(np.partition(known, known.size // 2)[known.size // 2])
+    return max(_PIVOT * middle, float(known.mean()), 1.0 / (known.size * table.step_seconds))
 
 
-def _residual_table(residual: Array) -> Array:
-    """Quantiles of a bin's residual around its day, widened by a normal prior while bins are few."""
-    around = residual - _median(residual.T)[:, None]
-    known = np.sort(around[np.isfinite(around)])
-    empirical = np.interp(_LEVELS * known.size - 0.5, np.arange(known.size), known)
-    weight = known.size / (known.size + 50.0)
-    return np.asarray(np.clip(weight * empirical + (1.0 - weight) * _PRIOR_RESIDUAL, -6.0, 6.0))
+def _trimmed(logs: Single, lags: Sequence[int]) -> tuple[Single, Single]:
+    """(mean over the rows `lags` days before without the largest and the smallest, how many rows), for days + 7 rows.
+
+    The median of four, and the mean of the middle five of seven: one day that went astray moves nothing.
+    """
+    series, days, bins = logs.shape
+    shape = (series, days + _CYCLE, bins)
+    total, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    highest, lowest = np.full(shape, -np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    present = np.isfinite(logs)
+    filled = np.where(present, logs, np.float32(0.0))
+    for lag in lags:
+        rows = min(days, days + _CYCLE - lag)
+        if rows <= 0:
+            continue
+        target, source = slice(lag, lag + rows), slice(0, rows)
+        total[:, target] += filled[:, source]
+        count[:, target] += present[:, source]
+        np.fmax(highest[:, target], logs[:, source], out=highest[:, target])
+        np.fmin(lowest[:, target], logs[:, source], out=lowest[:, target])
+    enough = count > 2.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        trimmed = np.where(enough, (total - highest - lowest) / (count - 2.0), total / count)
+    return trimmed, count
+
+
+def _told(known: Mask, weeks: Single) -> Mask:
+    """Where the baseline stands for that of today: once weekdays are known, not where they were not yet."""
+    ripe = (weeks > 0).sum(axis=(1, 2)) >= _RIPE_WEEKS * _CYCLE * weeks.shape[2]
+    return np.where(ripe[:, None, None], weeks > 0, known)
+
+
+def _fallback(logs: Single, known: Mask, daily: Single) -> Single:
+    """For slots that no earlier day tells of: the week to come at that time of day, else the overall mean."""
+    with np.errstate(invalid="ignore"):
+        counts = np.isfinite(logs).sum(axis=(1, 2))
+        overall = np.where(counts > 0, np.nan_to_num(logs).sum(axis=(1, 2)) / np.maximum(counts, 1), 0.0)
+    coming = np.where(known[:, -_CYCLE:], daily[:, -_CYCLE:], np.float32(0.0))
+    ways = known[:, -_CYCLE:].sum(axis=1)
+    slot = np.where(ways > 0, coming.sum(axis=1) / np.maximum(ways, 1), overall[:, None])
+    return np.broadcast_to(slot[:, None, :], daily.shape).astype(np.float32)
+
+
+def _noise(values: Single, usual: Single, residual: Single, floor: Single) -> Single:
+    """Log-sd of one bin around its day, from absolute deviations; widened towards a prior where bins are few."""
+    floors = floor[:, None, None]
+    logs = np.log((values + floors) / (usual + floors))
+    present = np.isfinite(residual) & np.isfinite(logs)
+    logs = np.where(present, logs, np.float32(0.0))
+    by_day = present.sum(axis=2, keepdims=True)
+    level = logs.sum(axis=2, keepdims=True) / np.maximum(by_day, 1)
+    deviation = np.where(present, np.minimum(np.abs(logs - level), 2.0), 0.0)
+    count = by_day.sum(axis=(1, 2))
+    own = np.sqrt(np.pi / 2.0) * deviation.sum(axis=(1, 2)) / np.maximum(count, 1)
+    variance = (count * own**2 + _PRIOR_BINS * _PRIOR_NOISE**2) / (count + _PRIOR_BINS)
+    return np.asarray(np.maximum(np.sqrt(variance), _LEAST_NOISE), dtype=np.float32)
 
 
 def flat_baseline(usual_rps: float, now: float, day_seconds: float) -> Baseline:
     """The baseline of a shop of which only a declared peak is known."""
+    nothing = np.full((1, 1), np.nan, np.float32)
+    flat = np.full((1 + _CYCLE, 1), usual_rps, np.float32)
     return Baseline(
         day_seconds=day_seconds,
-        profile=np.full((1, 1), usual_rps),
-        seen=np.ones((1, 1), dtype=np.bool_),
-        floor_rps=0.01 * usual_rps,
-        residual=_PRIOR_RESIDUAL,
-        level_log_sd=0.0,
+        first_day=int(now // day_seconds),
+        usual=flat,
+        residual=nothing,
+        daily_against_usual=np.zeros_like(flat),
+        carryover=fit_carryover(nothing[None], np.zeros_like(flat)[None])[0],
+        pivot_rps=_PIVOT * usual_rps,
+        floor_rps=0.05 * usual_rps,
+        first_week_ends=now,
+        residual_log_sd=_PRIOR_NOISE,
+        own_days=0.0,
         until=now,
-        step_seconds=3600.0,
+        step_seconds=300.0,
     )

@@ -11,6 +11,8 @@ from forerun.forecast import live
 from forerun.forecast.slots import Slot, column, combined, padded
 from forerun.forecast.units import Seen, Unit
 
+_PARTICLES = 128
+_CARRIED = 0.5  # of what an occurrence was larger than believed, over to the next one of the same campaign
 _SWEEPS = 2  # over campaigns that are live together
 _LAST_BINS = 3  # what the paths miss in these is carried on, fading
 _MOST_MISSED = 1.5  # log: x4.5
@@ -20,7 +22,8 @@ _NOTHING = Seen(np.empty(0), np.empty(0), np.empty(0), 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """`level` (log) and what the paths miss now go with the reordered `slots`; all [units, paths].
+    """`level` (log), `rows` of ordinary days and what the paths miss now go with the reordered `slots`; all
+    [units, paths].
 
     Where demand is below a path, `below` is the log of its share (0 or less); where it is above, `above` is by how
     much, in requests/s: it adds up, so that it does not swell what a path expects to come on top.
@@ -28,6 +31,7 @@ class Corrected:
 
     slots: list[Slot]
     level: Tensor
+    rows: Tensor
     below: Tensor
     above: Tensor
 
@@ -43,8 +47,27 @@ class _Evidence:
     now: Tensor
 
 
-def corrected(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> Corrected:
-    """Sizes, delays, shapes and levels after the evidence; units without any stay as they were."""
+def corrected(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor, rows: Tensor) -> Corrected:
+    """Sizes, delays, shapes and levels after the evidence; every unit has been seen.
+
+    A few paths are weighed and moved, and then stand for all.
+    """
+    paths = level.shape[1]
+    picked = torch.arange(0, paths, max(1, paths // _PARTICLES))
+    updated, log_weight = posterior(units, [slot.picked(picked) for slot in slots], level[:, picked])
+    chosen = live.resampled(live.tempered(log_weight), paths)
+    below, above = _missed(units, updated, level[:, picked])
+    return Corrected(
+        [few.reordered(chosen, slot.draw) for few, slot in zip(updated, slots, strict=True)],
+        torch.gather(level[:, picked], 1, chosen),
+        torch.gather(rows[:, picked], 1, chosen),
+        torch.gather(below, 1, chosen),
+        torch.gather(above, 1, chosen),
+    )
+
+
+def posterior(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> tuple[list[Slot], Tensor]:
+    """The slots with their beliefs about m after the evidence, and the log-weights of the paths [units, paths]."""
     evidence = _evidence(units, level)
     noise = torch.tensor([unit.residual_log_sd for unit in units])
     updated = list(slots)
@@ -62,15 +85,23 @@ def corrected(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> Co
                 evidence.ratio,
                 evidence.weight * begun,
                 slot.mean,
-                slot.sd,
+                slot.spread,
                 noise,
             )
-            updated[index] = replace(updated[index], mean=told.mean, sd=told.sd)
+            mean, sd = torch.where(begun, told.mean, slot.mean), torch.where(begun, told.sd, slot.sd)
+            shift = _CARRIED * (mean - updated[index].mean)
+            updated[index] = replace(updated[index], mean=mean, sd=sd)
+            for place, other in enumerate(updated):
+                if place != index and bool((alike := _next_of(slot, other, evidence.now)).any()):
+                    updated[place] = replace(other, mean=other.mean + alike * shift)
             log_weight = torch.where(begun, told.log_weight, log_weight)
-    chosen = live.resampled(live.tempered(log_weight))
-    updated = [slot.reordered(chosen) for slot in updated]
-    level = torch.gather(level, 1, chosen)
-    return Corrected(updated, level, *_missed(units, updated, level))
+    return updated, log_weight
+
+
+def _next_of(slot: Slot, other: Slot, now: Tensor) -> Tensor:
+    """1 where `other` is a later occurrence of the same campaign and has not begun, [units, 1]."""
+    same = torch.tensor([a.seed == b.seed for a, b in zip(slot.terms, other.terms, strict=True)])[:, None]
+    return (same & (other.start[:, None] > now) & (other.present[:, None] > 0)).float()
 
 
 def _evidence(units: Sequence[Unit], level: Tensor) -> _Evidence:
@@ -87,13 +118,20 @@ def _evidence(units: Sequence[Unit], level: Tensor) -> _Evidence:
 
 def _missed(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> tuple[Tensor, Tensor]:
     """`below` and `above`: what was seen against what each path expected in the last bins, bounded."""
-    evidence = _evidence(units, level)
+    evidence = _evidence([_lately(unit) for unit in units], level)
     expected = 1.0 + combined(slots, [slot.expected for slot in slots], evidence.times, None)
     log_ratio = torch.log(evidence.ratio.clamp_min(1e-6)) - torch.log(expected.clamp_min(1e-6))
     bins = torch.tensor([unit.seen.times.size if unit.seen else 0 for unit in units])[:, None]
-    place = torch.arange(log_ratio.shape[1])[None, :]
-    last = ((place < bins) & (place >= bins - _LAST_BINS)).float()[:, :, None]
+    last = (torch.arange(log_ratio.shape[1])[None, :] < bins).float()[:, :, None]
     count = last.sum(dim=1).clamp_min(1.0)
     missed = _TRUSTED * ((log_ratio * last).sum(dim=1) / count).clamp(-_MOST_MISSED, _MOST_MISSED)
     path = (expected.clamp_min(0.0) * evidence.usual * last).sum(dim=1) / count
     return missed.clamp_max(0.0), torch.expm1(missed.clamp_min(0.0)) * path
+
+
+def _lately(unit: Unit) -> Unit:
+    if unit.seen is None:
+        return unit
+    last = slice(-_LAST_BINS, None)
+    seen = unit.seen
+    return replace(unit, seen=replace(seen, times=seen.times[last], demand=seen.demand[last], usual=seen.usual[last]))

@@ -44,27 +44,33 @@ def heavy_strata(paths: int) -> Tensor:
 
 @lru_cache(maxsize=4096)
 def _orders(seed: int, paths: int) -> npt.NDArray[np.int16]:
-    random = np.random.Generator(np.random.PCG64(seed)).random((3, paths))
+    random = np.random.Generator(np.random.PCG64(seed)).random((4, paths))
     return random.argsort(axis=1).astype(np.int16)
 
 
 def orders(seeds: Sequence[int], paths: int) -> Tensor:
-    """For each seed three independent permutations of the paths; shape [seeds, 3, paths]."""
+    """For each seed four independent permutations of the paths; shape [seeds, 4, paths]."""
     return torch.from_numpy(np.stack([_orders(seed, paths) for seed in seeds]).astype(np.int64))
 
 
 @lru_cache(maxsize=4)
-def cell_places(cells: int, paths: int, entries: int) -> Tensor:
-    """For each cell and path the entry of the residual table it takes; shape [cells, paths], stratified per cell."""
+def cell_noise(cells: int, paths: int) -> Tensor:
+    """Standard normal numbers, stratified within each cell; shape [cells, paths]."""
     random = np.random.Generator(np.random.PCG64(_NOISE_SEED)).random((cells, paths))
-    return torch.from_numpy((random.argsort(axis=1) * entries) // paths)
+    return normal_strata(paths)[torch.from_numpy(random.argsort(axis=1))]
+
+
+@lru_cache(maxsize=4)
+def level_ranks(paths: int) -> Tensor:
+    """The rank of each path's level, in an order of its own; shape [paths]."""
+    random = np.random.Generator(np.random.PCG64(_NOISE_SEED + 1)).random(paths)
+    return torch.from_numpy(random.argsort())
 
 
 @lru_cache(maxsize=4)
 def level_order(paths: int) -> Tensor:
-    """Standard normal level of each path, in an order of its own; shape [paths]."""
-    random = np.random.Generator(np.random.PCG64(_NOISE_SEED + 1)).random(paths)
-    return normal_strata(paths)[torch.from_numpy(random.argsort())]
+    """Standard normal level of each path, in the order of `level_ranks`; shape [paths]."""
+    return normal_strata(paths)[level_ranks(paths)]
 
 
 def delays_and_shapes(terms: Sequence[Term], order: Tensor, paths: int) -> tuple[Tensor, Tensor]:
@@ -83,3 +89,14 @@ def delays_and_shapes(terms: Sequence[Term], order: Tensor, paths: int) -> tuple
     delay = torch.maximum(torch.minimum(delay, 0.75 * window[:, None]), -0.5 * window[:, None])
     log_sd = torch.tensor([term.prior.shape_log_sd for term in terms])[:, None]
     return delay, torch.exp(log_sd * normal_strata(paths)[order[:, 2]])
+
+
+def sources(terms: Sequence[Term], order: Tensor, paths: int) -> Tensor:
+    """Which of its term's courses each path follows, -1 for the type's kernel; shape [terms, paths]."""
+    found = torch.full((len(terms), paths), -1, dtype=torch.int64)
+    for index, term in enumerate(terms):
+        if term.courses is not None:
+            edges = torch.from_numpy(np.cumsum(term.courses.share) * paths)
+            source = torch.searchsorted(edges, order[index, 3].double() + 0.5)
+            found[index] = torch.where(source < len(term.courses.share), source, -1)
+    return found

@@ -9,8 +9,16 @@ from math import exp, isfinite, log, log1p, sqrt
 from typing import TypeGuard
 
 from forerun.domain.campaign import Expected
-from forerun.forecast.priors import AUDIENCE_LOG_SD, BETWEEN_LOG_SD, MULTIPLIER_LOG_SD, PEAK_LOG_SD, Prior
+from forerun.forecast.priors import (
+    AUDIENCE_LOG_SD,
+    BETWEEN_LOG_SD,
+    BIAS_LOG_SD,
+    MULTIPLIER_LOG_SD,
+    PEAK_LOG_SD,
+    Prior,
+)
 
+_PRIOR_SCORES = 2.0  # occurrences' worth of the judged error of declarations
 _SMALLEST, _LARGEST = 1e-9, 1e12  # a declared number beyond is an error in the unit, not evidence
 
 
@@ -31,20 +39,53 @@ def pooled(beliefs: Sequence[Belief]) -> Belief:
     return Belief(mean, sqrt(min(birge, 9.0) / sum(weights)))
 
 
-def learnt(prior: Prior, past: Sequence[Belief]) -> Belief:
-    """The next occurrence's size after `past` ones of the same type on the same shop: normal-normal pooling."""
+def learnt(prior: Prior, past: Sequence[tuple[float, Belief]]) -> Belief:
+    """The next occurrence's size after `past` ones of the same type on the same shop: normal-normal pooling.
+
+    Each comes with a weight, at most 1, of how much it says about the next one.
+    """
     start = Belief(prior.log_multiplier_mean, prior.log_multiplier_sd)
-    if not past:
+    count = sum(weight for weight, _ in past)
+    if count <= 0.0:
         return start
-    count = len(past)
-    average = sum(belief.mean for belief in past) / count
-    scatter = sum((belief.mean - average) ** 2 for belief in past)
+    average = sum(weight * belief.mean for weight, belief in past) / count
+    scatter = sum(weight * (belief.mean - average) ** 2 for weight, belief in past)
     # three pseudo-observations of the judged spread: two equal events do not prove that all are equal
-    between2 = (3.0 * BETWEEN_LOG_SD**2 + scatter) / (3.0 + max(0, count - 1))
-    weights = [1.0 / (between2 + belief.sd**2) for belief in past]
+    between2 = (3.0 * BETWEEN_LOG_SD**2 + scatter) / (3.0 + max(0.0, count - 1.0))
+    weights = [weight / (between2 + belief.sd**2) for weight, belief in past]
     precision = start.sd**-2 + sum(weights)
-    total = start.mean * start.sd**-2 + sum(w * belief.mean for w, belief in zip(weights, past, strict=True))
+    total = start.mean * start.sd**-2 + sum(w * belief.mean for w, (_, belief) in zip(weights, past, strict=True))
     return Belief(total / precision, sqrt(1.0 / precision + between2))
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What earlier declarations were worth: by how much they were off (log of actual over declared), and its spread.
+
+    `sd` replaces a declaration's own error where anything was scored; None where nothing was.
+    """
+
+    bias: float = 0.0
+    sd: float | None = None
+
+
+def trust(scores: Sequence[tuple[float, float]]) -> Trust:
+    """From (weight, log of actual over declared size) of earlier occurrences; shrunk to no bias while they are few."""
+    total = sum(weight for weight, _ in scores)
+    if total <= 0.0:
+        return Trust()
+    mean = sum(weight * score for weight, score in scores) / total
+    scatter = sum(weight * (score - mean) ** 2 for weight, score in scores)
+    variance = (_PRIOR_SCORES * MULTIPLIER_LOG_SD**2 + scatter) / (_PRIOR_SCORES + total)
+    precision = BIAS_LOG_SD**-2 + total / variance
+    return Trust(mean * (total / variance) / precision, sqrt(variance + 1.0 / precision))
+
+
+def trusted(beliefs: Sequence[Belief], known: Trust) -> list[Belief]:
+    """Declared sizes, corrected for how far earlier ones were off."""
+    if known.sd is None:
+        return list(beliefs)
+    return [Belief(belief.mean + known.bias, max(known.sd, 0.5 * belief.sd)) for belief in beliefs]
 
 
 def declared_beliefs(expected: Expected, prior: Prior, usual_rps: float, kernel_seconds: float) -> list[Belief]:

@@ -20,6 +20,7 @@ _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 108
 _UNEVEN = 6.0
 # ... unless there would be too many pieces: then one coarse grid is the honest answer.
 _MAX_PIECES = 24
+_COARSE_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,14 @@ def tail_end(window: EventWindow, time_compression: float = 1.0) -> datetime:
     return window.occurrence.end + timedelta(seconds=min(3600.0 / time_compression, 0.25 * length))
 
 
-def make_grid(windows: Sequence[EventWindow], time_compression: float = 1.0) -> tuple[GridSegment, ...]:
-    """Disjoint ascending segments over all windows and their tails; empty windows are left out."""
+def make_grid(
+    windows: Sequence[EventWindow], time_compression: float = 1.0, measured_step_seconds: float = 0.0
+) -> tuple[GridSegment, ...]:
+    """Disjoint ascending segments over all windows and their tails; empty windows are left out.
+
+    Where demand is measured in steps of a quarter of an hour or more, cells are not finer than those steps: nothing
+    would be known of what is between.
+    """
     spans: list[_Span] = []
     for window in sorted(windows, key=lambda window: (window.occurrence.start, window.campaign)):
         occurrence, end = window.occurrence, tail_end(window, time_compression)
@@ -67,7 +74,11 @@ def make_grid(windows: Sequence[EventWindow], time_compression: float = 1.0) -> 
             spans.append(_Span(occurrence.start, end, (window,)))
     pieces = [piece for span in spans for piece in _pieces(span, time_compression)]
     return tuple(
-        _segment(piece, pieces[index + 1].start if index + 1 < len(pieces) else None)
+        _segment(
+            piece,
+            pieces[index + 1].start if index + 1 < len(pieces) else None,
+            measured_step_seconds if measured_step_seconds * time_compression >= _COARSE_SECONDS else 0.0,
+        )
         for index, piece in enumerate(pieces)
     )
 
@@ -91,13 +102,13 @@ def _pieces(span: _Span, time_compression: float) -> list[_Span]:
     ]
 
 
-def _segment(span: _Span, following: datetime | None) -> GridSegment:
+def _segment(span: _Span, following: datetime | None, least_step: float) -> GridSegment:
     seconds = span.seconds
-    if following is not None and following < span.start + timedelta(seconds=seconds + _step(seconds)):
+    step = max(_step(seconds), min(least_step, seconds))
+    if following is not None and following < span.start + timedelta(seconds=seconds + step):
         # whole steps would run into the next segment: fit the step to the room there is
-        cells = max(1, min(MAX_CELLS, ceil(seconds / _step(seconds))))
+        cells = max(1, min(MAX_CELLS, ceil(seconds / step)))
         return GridSegment(span.start, seconds / cells, cells, span.windows)
-    step = _step(seconds)
     return GridSegment(span.start, step, max(1, ceil(seconds / step - 1e-9)), span.windows)
 
 

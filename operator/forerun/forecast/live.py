@@ -87,9 +87,8 @@ def tempered(log_weight: Tensor) -> Tensor:
     return log_weight
 
 
-def resampled(log_weight: Tensor) -> Tensor:
-    """Indices of paths, [units, paths]: systematic resampling (Kitagawa 1996) with the middle as its one draw."""
+def resampled(log_weight: Tensor, count: int) -> Tensor:
+    """Indices of `count` paths, [units, count]: systematic resampling (Kitagawa 1996), the middle as its one draw."""
     share = torch.softmax(log_weight.double(), dim=1).cumsum(dim=1)
-    paths = log_weight.shape[1]
-    marks = ((torch.arange(paths, dtype=torch.float64) + 0.5) / paths).expand(share.shape[0], -1).contiguous()
-    return torch.searchsorted(share.contiguous(), marks).clamp_max(paths - 1)
+    marks = ((torch.arange(count, dtype=torch.float64) + 0.5) / count).expand(share.shape[0], -1).contiguous()
+    return torch.searchsorted(share.contiguous(), marks).clamp_max(log_weight.shape[1] - 1)

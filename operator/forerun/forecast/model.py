@@ -6,8 +6,9 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest, Peak, Segment
+from forerun.domain.forecast import LEVELS, EventWindow, Forecast, ForecastRequest, Lesson, Peak, Segment
 from forerun.domain.reason import Hold, Reason
+from forerun.forecast.lessons import learn
 from forerun.forecast.observed import observe
 from forerun.forecast.paths import PATHS, UnitPaths, quantiles, simulate
 from forerun.forecast.terms import Plan, make_plans
@@ -23,18 +24,23 @@ def forecast_all(
     Equal requests give equal answers, alone or among others. Never NaN, negative or infinite. Where nothing at
     all is known, no usable history and no declared peak, the answer is Hold(DEMAND_UNKNOWN).
     """
-    plans = make_plans(requests, [observe(request, time_compression) for request in requests], time_compression)
+    shops = [observe(request, time_compression) for request in requests]
+    learnt = [learn(request, shop) for request, shop in zip(requests, shops, strict=True)]
+    lessons = [(*request.experience, *new) for request, new in zip(requests, learnt, strict=True)]
+    plans = make_plans(requests, shops, lessons, time_compression)
     results = iter(simulate([unit for plan in plans if plan for unit in plan.units], paths))
     return [
-        _answer(request, plan, [next(results) for _ in plan.units] if plan else [])
-        for request, plan in zip(requests, plans, strict=True)
+        _answer(request, plan, [next(results) for _ in plan.units] if plan else [], new)
+        for request, plan, new in zip(requests, plans, learnt, strict=True)
     ]
 
 
-def _answer(request: ForecastRequest, plan: Plan | None, results: Sequence[UnitPaths]) -> Forecast | Hold:
-    if plan is None:
+def _answer(
+    request: ForecastRequest, plan: Plan | None, results: Sequence[UnitPaths], learnt: tuple[Lesson, ...]
+) -> Forecast | Hold:
+    if plan is None or not request.upcoming:
         if not request.upcoming:
-            return Forecast(request.storefront, request.now, (), (), "nothing")
+            return Forecast(request.storefront, request.now, (), (), "nothing", learnt)
         remedy = "no usable demand history: check the Storefront's query, or declare expected.peak"
         return Hold(Reason.DEMAND_UNKNOWN, request.storefront, {}, remedy)
     segments = tuple(
@@ -42,7 +48,7 @@ def _answer(request: ForecastRequest, plan: Plan | None, results: Sequence[UnitP
         for grid, result in zip(plan.grid, results, strict=True)
     )
     peaks = tuple(_peak(window, plan, results) for window in request.upcoming if _is_planned(window))
-    return Forecast(request.storefront, request.now, segments, peaks, plan.basis)
+    return Forecast(request.storefront, request.now, segments, peaks, plan.basis, learnt)
 
 
 def _is_planned(window: EventWindow) -> bool:
@@ -56,15 +62,16 @@ def _peak(window: EventWindow, plan: Plan, results: Sequence[UnitPaths]) -> Peak
     for grid, windows, result in zip(plan.grid, plan.windows, results, strict=True):
         if window not in windows:
             continue
-        row = windows.index(window)
-        higher = result.peaks[row] > highest
+        place = windows.index(window)
+        higher = result.peaks[place] > highest
         offset = (grid.start - window.occurrence.start).total_seconds()
-        seconds = np.where(higher, offset + result.peak_cells[row] * grid.step_seconds, seconds)
-        highest = np.maximum(highest, result.peaks[row])
-    p50, p90, p99 = _rounded(quantiles(highest, (0.5, 0.9, 0.99))).tolist()
+        seconds = np.where(higher, offset + result.peak_cells[place] * grid.step_seconds, seconds)
+        highest = np.maximum(highest, result.peaks[place])
+    row = tuple(_rounded(quantiles(highest)).tolist())
+    p50, p90, p99 = (row[LEVELS.index(level)] for level in (0.5, 0.9, 0.99))
     length = (window.occurrence.end - window.occurrence.start).total_seconds()
     at = timedelta(seconds=float(np.clip(np.median(seconds), 0.0, length)))
-    return Peak(window.campaign, window.occurrence, p50, p90, p99, window.occurrence.start + at)
+    return Peak(window.campaign, window.occurrence, p50, p90, p99, window.occurrence.start + at, row)
 
 
 def _rounded(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

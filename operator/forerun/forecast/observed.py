@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import log
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +15,9 @@ from forerun.forecast.grid import tail_end
 from forerun.forecast.remaining import despiked
 from forerun.forecast.units import Seen
 
-_COMPARED_SECONDS = 7200.0  # so much of the recent past is compared with the baseline
+_COMPARED_SECONDS = 3600.0  # so much of the recent past says how high demand is now
 _INDEPENDENT_SECONDS = 600.0  # samples closer together than this err together
-_SHIFT_MEMORY_SECONDS = 6 * 3600.0  # a deviation of the level fades with this time constant; judgement
-_LARGEST_SHIFT = log(4.0)
+_LARGEST_SHIFT = 1.0  # log, on the baseline's scale
 _MOST_BINS = 48  # of what was seen inside a window
 _LIVE_MEMORY = 0.2  # of the window: older bins count less, so that a late turn is noticed
 _CACHED_FITS = 1024
@@ -29,9 +27,10 @@ _fits: OrderedDict[tuple[object, ...], tuple[DemandSeries, Baseline | None]] = O
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """`now` in epoch seconds; `shift` is the log of present over usual demand, measured at `shift_at`.
+    """`now` in epoch seconds; until `origin` ordinary demand is known: before a window that has begun.
 
-    `shift_weight` in [0, 1) says how well it is known. `measured` is the finest series, for live windows.
+    `levels` are the deviations of the last hour and the last day from the baseline, as logs on its scale. `measured`
+    is the finest series, for live windows.
     """
 
     now: float
@@ -39,26 +38,17 @@ class Shop:
     baseline: Baseline
     basis: str
     measured: DemandSeries | None
-    shift: float = 0.0
-    shift_at: float = 0.0
-    shift_weight: float = 0.0
+    origin: float
+    levels: tuple[float, float]
 
     def usual(self, times: Array) -> Array:
-        """The baseline at epoch seconds, with the present deviation fading away from when it was measured."""
-        plain = self.baseline.at(times)
-        if not self.shift_weight:
-            return plain
-        floor = self.baseline.floor_rps
-        return np.maximum((plain + floor) * np.exp(self.shift * self._remaining(times)) - floor, 0.0)
-
-    def level_log_sd(self, times: Array) -> float:
-        """Spread of the level over `times`; less where the present level was just measured."""
-        known = self.shift_weight * float(self._remaining(times[:1])[0]) ** 2
-        return self.baseline.spread_at(times) * float(np.sqrt(1.0 - known))
-
-    def _remaining(self, times: Array) -> Array:
-        memory = _SHIFT_MEMORY_SECONDS / self.time_compression
-        return np.asarray(np.exp(-np.maximum(times - self.shift_at, 0.0) / memory))
+        """The baseline at epoch seconds with what the present deviation carries over to them."""
+        base = self.baseline
+        places = base.place(times)
+        slots = base.slots(np.floor(places).astype(np.int64))
+        against = base.daily_against_usual.ravel()[slots].astype(np.float64)
+        carried = base.carryover.carried(against, self.levels, (times - self.origin) / base.bin_seconds)
+        return np.maximum((base.at(times) + base.pivot_rps) * np.exp(carried) - base.pivot_rps, 0.0)
 
 
 def masks(windows: Sequence[EventWindow], time_compression: float) -> tuple[tuple[float, float], ...]:
@@ -73,11 +63,12 @@ def observe(request: ForecastRequest, time_compression: float) -> Shop | None:
     masked = masks([*request.past, *begun], time_compression)
     day_seconds = 86400.0 / time_compression
     measured = request.recent or request.history
+    origin = min([now, *(window.occurrence.start.timestamp() for window in begun)])
     for basis, series in (("history", request.history), ("recent", request.recent)):
         fitted = series and _fitted(series, masked, now, day_seconds)
         if fitted:
-            shop = Shop(now, time_compression, fitted, basis, measured)
-            return _compared(shop, request.recent, masked) if basis == "history" and request.recent else shop
+            levels = _levels(fitted, origin, request.recent if basis == "history" else None, masked, time_compression)
+            return Shop(now, time_compression, fitted, basis, measured, origin, levels)
     return None
 
 
@@ -101,21 +92,34 @@ def _fitted(
     return fitted
 
 
-def _compared(shop: Shop, recent: DemandSeries, masked: Sequence[tuple[float, float]]) -> Shop:
-    """The last two hours of ordinary demand against the baseline: a bounded shift, shrunk where samples are few."""
-    times, values = clean(recent, shop.now)
+def levels_at(base: Baseline, origin: float) -> tuple[float, float]:
+    """Deviation of the last hour and of the last day before `origin`, as the baseline's own series has them."""
+    known = np.floor(base.place(np.array([origin])) + 1e-6).astype(np.int64).clip(0, base.residual.size)
+    hour, day = base.carryover.features(known, np.zeros((1, 1)))[0, 0, 1:]
+    return float(hour), float(day)
+
+
+def _levels(
+    base: Baseline,
+    origin: float,
+    recent: DemandSeries | None,
+    masked: Sequence[tuple[float, float]],
+    time_compression: float,
+) -> tuple[float, float]:
+    """`levels_at`; the last hour from the finer series where there is one, as the history may be an hour old."""
+    hour, day = levels_at(base, origin)
+    if recent is None:
+        return hour, day
+    times, values = clean(recent, origin)
     kept = outside(times, masked)
     times, values = times[kept], values[kept]
     if not times.size:
-        return shop
-    last = float(times[-1])
-    near = times >= last - _COMPARED_SECONDS / shop.time_compression
-    floor = shop.baseline.floor_rps
-    ratios = np.log((values[near] + floor) / (shop.baseline.at(times[near]) + floor))
-    independent = near.sum() * recent.step_seconds * shop.time_compression / _INDEPENDENT_SECONDS
-    weight = independent / (independent + 1.0)
-    shift = float(np.clip(np.median(ratios), -_LARGEST_SHIFT, _LARGEST_SHIFT)) * weight
-    return Shop(shop.now, shop.time_compression, shop.baseline, shop.basis, shop.measured, shift, last, weight)
+        return hour, day
+    near = times >= float(times[-1]) - _COMPARED_SECONDS / time_compression
+    ratios = np.log((values[near] + base.pivot_rps) / (base.at(times[near]) + base.pivot_rps))
+    independent = near.sum() * recent.step_seconds * time_compression / _INDEPENDENT_SECONDS
+    weight = independent / (independent + 0.5)
+    return float(np.clip(np.median(ratios), -_LARGEST_SHIFT, _LARGEST_SHIFT)) * float(weight), day
 
 
 def seen_since(shop: Shop, start: float, origin: float, window: float) -> Seen | None:
@@ -161,19 +165,6 @@ def measured_cells(shop: Shop, low: Array, high: Array) -> tuple[Array, float]:
     return found, min(float(times[-1]) + half, shop.now)
 
 
-def seen_in_past(shop: Shop, history: DemandSeries, window: EventWindow) -> Seen | None:
-    """A past occurrence as it was, with its tail; None where history covers less than half of the window."""
-    start, end = window.occurrence.start.timestamp(), window.occurrence.end.timestamp()
-    times, values = clean(history, shop.now)
-    expected = max(1.0, (end - start) / history.step_seconds)
-    low, middle, high = np.searchsorted(times, [start, end, tail_end(window, shop.time_compression).timestamp()])
-    if middle - low < 0.5 * expected:
-        return None
-    scale = shop.time_compression
-    seen, demand = _binned(times[low:high], values[low:high])
-    return Seen((seen - start) * scale, demand, shop.baseline.at(seen), (end - start) * scale)
-
-
 def _binned(times: Array, values: Array) -> tuple[Array, Array]:
     """Medians of at most `_MOST_BINS` bins of equally many samples."""
     if times.size <= _MOST_BINS:
@@ -192,8 +183,8 @@ def cell_edges(start: datetime, step_seconds: float, cells: int) -> tuple[Array,
 
 
 def highest_usual(shop: Shop, low: Array, high: Array) -> Array:
-    """The baseline in each cell: at its middle, or where cells are wider than the baseline's bins, its highest."""
+    """The usual demand in each cell: at its middle, or where cells are wider than the baseline's bins, its highest."""
     width = float(high[0] - low[0])
-    points = 1 if width <= shop.baseline.day_seconds / shop.baseline.profile.shape[1] else 4
+    points = 1 if width <= shop.baseline.bin_seconds * 1.01 else 4
     shares = (np.arange(points) + 0.5) / points
     return np.asarray(np.max([shop.usual(low + share * (high - low)) for share in shares], axis=0))

@@ -1,6 +1,7 @@
 """Sample paths of total demand, batched: units of a chunk x cells x paths; the paths stand last, for sorting.
 
-demand(t) = usual(t) * level * (1 + sum_j A_j k_j(t - t_j - d_j)) * residual(t)
+demand(t) = usual(t) * level * (1 + sum_j A_j k_j(t - t_j - d_j)) * swings(t); level and swings are those of an
+ordinary day, see `residuals`. A path that follows a past occurrence has that one's swings already.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,10 @@ from torch import Tensor
 
 from forerun.domain.forecast import LEVELS
 from forerun.forecast import draws
-from forerun.forecast.baseline import ABSURD_RPS, RESIDUAL_LEVELS
+from forerun.forecast.baseline import ABSURD_RPS
 from forerun.forecast.correction import Corrected, corrected
 from forerun.forecast.following import bounded, drifting, fading_of, known, noise_share
+from forerun.forecast.levels import level_share, ordinary, steady
 from forerun.forecast.slots import Slot, column, combined, make_slots, padded
 from forerun.forecast.units import Unit
 
@@ -53,7 +55,8 @@ def _chunks(units: Sequence[Unit], order: Sequence[int], paths: int) -> Iterator
     for index in order:
         unit = units[index]
         wide = max(unit.low.size, 2 * unit.seen.times.size if unit.seen else 0)
-        if chunk and (len(chunk) + 1) * max(widest, wide) * paths > _LARGEST_CHUNK:
+        full = (len(chunk) + 1) * max(widest, wide) * paths > _LARGEST_CHUNK
+        if chunk and (full or (unit.seen is None) != (units[chunk[0]].seen is None)):
             yield chunk
             chunk, widest = [], 0
         chunk.append(index)
@@ -74,7 +77,7 @@ def _simulate(units: Sequence[Unit], paths: int) -> list[UnitPaths]:
     total = total.add_(state.above[:, None, :] * fading)
     if live:
         total = drifting(bounded(total, units, state.slots, low, high), units, high)
-    total = total.mul_(_noise(units, low.shape[1], paths)).sub_(floor).nan_to_num_(nan=ABSURD_RPS)
+    total = total.mul_(_noise(units, state, low.shape[1])).sub_(floor).nan_to_num_(nan=ABSURD_RPS)
     total = total.clamp_(0.0, ABSURD_RPS)
     if live:
         total = known(total, units, low, high)
@@ -82,21 +85,30 @@ def _simulate(units: Sequence[Unit], paths: int) -> list[UnitPaths]:
 
 
 def _state(units: Sequence[Unit], paths: int, *, live: bool) -> Corrected:
-    """Amplitudes and levels of the paths, as drawn or as corrected by what was seen."""
-    level = draws.level_order(paths) * column([unit.level_log_sd for unit in units])
-    slots = make_slots(units, level)
+    """Sizes and levels of the paths, as drawn or as corrected by what was seen."""
+    levels, rows = ordinary(units, paths)
+    slots = make_slots(units, paths, levels)
+    levels = levels * level_share(units, slots)
     if live:
-        return corrected(units, slots, level)
+        return corrected(units, slots, levels, rows)
     nothing = torch.zeros(len(units), paths)
-    return Corrected(slots, level, nothing, nothing)
+    return Corrected(slots, levels, rows, nothing, nothing)
 
 
-def _noise(units: Sequence[Unit], cells: int, paths: int) -> Tensor:
-    """Each cell's residual factor, [units, cells, paths]; in a live window as wide as demand's own noise."""
-    tables = torch.from_numpy(np.stack([unit.residual for unit in units])).float()
-    tables = torch.exp(tables * column([noise_share(unit) for unit in units]))
-    places = draws.cell_places(cells, paths, RESIDUAL_LEVELS)
-    return tables[:, places.reshape(-1)].reshape(len(units), cells, paths)
+def _noise(units: Sequence[Unit], state: Corrected, cells: int) -> Tensor:
+    """Each cell's factor for ordinary swings, [units, cells, paths]; in a live window as wide as demand's own noise."""
+    most = max(unit.residual.shape[0] for unit in units)
+    table = np.zeros((len(units), cells, most), dtype=np.float32)
+    for index, unit in enumerate(units):
+        swings = unit.residual - unit.residual.mean(axis=1, keepdims=True)
+        table[index, : unit.low.size, : swings.shape[0]] = swings.T * noise_share(unit)
+    paths = state.level.shape[1]
+    found = torch.gather(torch.from_numpy(table), 2, state.rows[:, None, :].expand(-1, cells, -1))
+    found = found * steady(state.slots)[:, None, :]
+    finer = column([unit.finer_log_sd for unit in units])
+    if bool((finer > 0.0).any()):
+        found = found + finer[:, :, None] * draws.cell_noise(cells, paths)
+    return torch.exp_(found)
 
 
 def _summaries(

@@ -45,7 +45,7 @@ PRIORS: dict[CampaignType, Prior] = {
     ),
     CampaignType.PRODUCT_LAUNCH: Prior(1.10, 0.9, 0.0, 30.0, 0.03, 0.7, 0.4, "size: judgement, wide"),
     CampaignType.SEASONAL_SALE: Prior(0.92, 0.6, 0.0, 60.0, 0.01, 0.6, 2.0, "size: judgement"),
-    CampaignType.CUSTOM: Prior(0.69, 1.0, 0.0, 30.0, 0.08, 1.0, 0.4, "nothing is known: judgement, widest"),
+    CampaignType.CUSTOM: Prior(0.2, 0.6, 0.0, 30.0, 0.08, 1.0, 0.4, "nothing is known: judgement, widest"),
 }
 
 # Log-sd of what marketing declares. A peak is a number somebody worked out; a multiplier also leaves open
@@ -56,3 +56,6 @@ AUDIENCE_LOG_SD = 1.2
 
 # Log-sd between occurrences of one type on one shop, until several have been seen; judgement.
 BETWEEN_LOG_SD = 0.3
+
+# Log-sd of how far a shop's declarations are off on the whole, before any was scored; judgement.
+BIAS_LOG_SD = 0.4

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forerun.domain.campaign import CampaignType, Overlap
+from forerun.forecast.curves import Courses
 from forerun.forecast.evidence import Belief
 from forerun.forecast.priors import PRIORS, Prior
 
@@ -21,7 +22,10 @@ Array = npt.NDArray[np.float64]
 class Term:
     """One campaign in one unit. Times count from the unit's origin; `seed` is the campaign's own.
 
-    `absolute` is the share of the belief that rests on a declared peak, see `evidence.peak_share`.
+    Windows of one unit with the same seed are of one campaign, and go alike.
+
+    `absolute` is the share of the belief that rests on a declared peak, see `evidence.peak_share`. `courses` are those
+    of past occurrences; the paths that follow none of them take the type's kernel.
     """
 
     type: CampaignType
@@ -32,6 +36,7 @@ class Term:
     priority: int
     seed: int
     absolute: float = 0.0
+    courses: Courses | None = None
 
     @property
     def prior(self) -> Prior:
@@ -77,16 +82,20 @@ class Seen:
 class Unit:
     """`low`, `high` are the cells' edges, `usual` the baseline in each cell; all of length [cells].
 
-    `residual` is the table of log-residuals of one cell; `level_log_sd` holds for the whole path. `terms` stand
-    in ascending priority, so that a later exclusive one replaces an earlier.
+    `residual` [rows, cells] are paths of ordinary demand as logs of its ratio to `usual`, ordered by their mean;
+    `finer_log_sd` is the noise of a cell on top of them, where cells are finer than what was measured. `level_share` is
+    how much of a row's level counts in paths that follow a past occurrence, which brings noise of its own.
+    `residual_log_sd` is the noise of one bin of `seen`. `terms` stand in ascending priority, so that a later exclusive
+    one replaces an earlier.
     """
 
     low: Array
     high: Array
     usual: Array
     floor_rps: float
-    level_log_sd: float
     residual: Array
+    finer_log_sd: float
+    level_share: float
     residual_log_sd: float
     terms: tuple[Term, ...]
     seen: Seen | None

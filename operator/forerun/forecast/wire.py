@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from forerun.domain.campaign import CampaignType, Expected, Occurrence, Overlap
-from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest, Peak, Segment
+from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest, Lesson, Peak, Segment
 from forerun.domain.observation import DemandSeries
 from forerun.domain.reason import Hold, Reason
 
@@ -68,6 +68,7 @@ def request_to(request: ForecastRequest, history: str | None, recent: str | None
         "recent": recent,
         "upcoming": [_window_to(window) for window in request.upcoming],
         "past": [_window_to(window) for window in request.past],
+        "experience": [_lesson_to(lesson) for lesson in request.experience],
     }
 
 
@@ -79,6 +80,7 @@ def request_from(frame: Frame, series: Mapping[str, DemandSeries]) -> ForecastRe
         recent=None if frame["recent"] is None else series[frame["recent"]],
         upcoming=tuple(_window_from(window) for window in frame["upcoming"]),
         past=tuple(_window_from(window) for window in frame["past"]),
+        experience=tuple(_lesson_from(lesson) for lesson in frame["experience"]),
     )
 
 
@@ -99,9 +101,11 @@ def answer_to(answer: Forecast | Hold) -> Frame:
                 peak.p90_rps,
                 peak.p99_rps,
                 peak.at.timestamp(),
+                peak.quantiles,
             )
             for peak in answer.peaks
         ],
+        "learnt": [_lesson_to(lesson) for lesson in answer.learnt],
     }
 
 
@@ -116,12 +120,26 @@ def answer_from(frame: Frame) -> Forecast | Hold:
         ),
         peaks=tuple(_peak_from(row) for row in frame["peaks"]),
         basis=frame["basis"],
+        learnt=tuple(_lesson_from(lesson) for lesson in frame["learnt"]),
     )
 
 
 def _peak_from(row: Sequence[Any]) -> Peak:
-    campaign, start, end, p50, p90, p99, at = row
-    return Peak(campaign, Occurrence(_moment(start), _moment(end)), p50, p90, p99, _moment(at))
+    campaign, start, end, p50, p90, p99, at, quantiles = row
+    return Peak(campaign, Occurrence(_moment(start), _moment(end)), p50, p90, p99, _moment(at), tuple(quantiles))
+
+
+def _lesson_to(lesson: Lesson) -> Frame:
+    return {
+        "window": _window_to(lesson.window),
+        "usual": lesson.usual_rps,
+        "noise": lesson.noise_log_sd,
+        "uplift": lesson.log_uplift,
+    }
+
+
+def _lesson_from(frame: Frame) -> Lesson:
+    return Lesson(_window_from(frame["window"]), frame["usual"], frame["noise"], tuple(frame["uplift"]))
 
 
 def _window_to(window: EventWindow) -> Frame:

@@ -25,10 +25,11 @@ def storefront_status(
     storefront: Storefront,
     holds: tuple[Hold, ...],
     lead_times: Mapping[str, LeadTime],
+    learnt: Mapping[str, Any] | None,
     existing: Mapping[str, Any],
     now: datetime,
 ) -> dict[str, Any]:
-    """The whole status; equal to `existing` where nothing changed."""
+    """The whole status; equal to `existing` where nothing changed. `learnt` goes in as it is."""
     refusing = next((hold for hold in holds if hold.reason in REFUSING), None)
     if refusing is None:
         accepted = Condition("Accepted", status=True, reason="Accepted")
@@ -36,7 +37,7 @@ def storefront_status(
         message = f"{_field(storefront, refusing)}: {hold_sentence(refusing)}"
         accepted = Condition("Accepted", status=False, reason=refusing.reason, message=message)
     ready = Condition("Ready", accepted.status, accepted.reason, accepted.message)
-    return {
+    status = {
         "observedGeneration": storefront.generation,
         "tiers": [
             {
@@ -50,6 +51,7 @@ def storefront_status(
         "summary": {"reason": accepted.reason},
         "conditions": merge_conditions(existing.get("conditions") or [], [ready, accepted], storefront.generation, now),
     }
+    return status if learnt is None else {**status, "learnt": learnt}
 
 
 def _field(storefront: Storefront, hold: Hold) -> str:

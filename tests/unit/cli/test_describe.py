@@ -98,3 +98,17 @@ def test_a_tier_of_which_nothing_is_known():
         "    capacity ?/s a replica, lead time as declared",
         "    nothing of ours stands there",
     ]
+
+
+def test_why_says_what_was_learnt_of_the_type():
+    row = {"type": "FlashSale", "occurrences": 3, "multiplier": "3.1", "lowest": "2.4", "highest": "4"}
+    once = {"type": "TVSpot", "occurrences": 1, "multiplier": "0.9", "lowest": "0.9", "highest": "0.9"}
+    shop = {**STOREFRONT, "status": {"learnt": {"version": 1, "summary": [row, once]}}}
+
+    def told(kind, storefront=shop):
+        campaign = {**LIVE, "spec": {**LIVE["spec"], "type": kind}}
+        return [line for line in reasons(campaign, PLAN, storefront, NOW) if "learnt" in line]
+
+    assert told("FlashSale") == ["  learnt from 3 earlier occurrences of FlashSale: peak x3.1 (2.4 to 4)"]
+    assert told("TVSpot") == ["  learnt from 1 earlier occurrence of TVSpot: peak x0.9"]
+    assert told("Newsletter") == told("FlashSale", STOREFRONT) == []
