@@ -24,8 +24,10 @@ Mask = npt.NDArray[np.bool_]
 ABSURD_RPS = 1e15  # nothing serves that: a wrong unit or a broken exporter
 _SMALLEST_RPS = 1e-12
 _PIVOT = 2.0  # times the usual demand; judgement, between a log scale (0) and a linear one
+_SAMPLED, _MANY = 5, 2000  # every fifth of many values tells their median
 _BINS_PER_DAY = 288
 _MAX_DAYS = 400
+_FINE_BINS = 96  # per day
 _CYCLE = 7  # days
 _WEEKS = 4
 _DAYS = 7
@@ -182,13 +184,14 @@ def fit_tables(tables: Sequence[Table]) -> list[Baseline]:
     pivots = pivot[:, None, None]
     logs = np.log(values + pivots)
     kept = np.where(usual, logs, np.float32(np.nan))
-    weekly, weeks = _trimmed(kept, [_CYCLE * week for week in range(1, _WEEKS + 1)])
-    daily, days = _trimmed(kept, list(range(1, _DAYS + 1)))
+    weekly, weeks = _trimmed(_smoothed(kept), [_CYCLE * week for week in range(1, _WEEKS + 1)])
+    daily, days = _trimmed(_smoothed(kept), list(range(1, _DAYS + 1)))
     known = weeks + days > 0
     fallback = _fallback(kept, known, np.where(days > 0, daily, weekly))
     daily = np.where(days > 0, daily, fallback)
     share = weeks / (weeks + np.float32(_WEEK_AGAINST_DAY))
-    expected = np.where(weeks > 0, share * weekly + (1.0 - share) * daily, daily)
+    offset = _weekday_offset(weekly, weeks, daily)
+    expected = np.where(weeks > 0, share * weekly + (1.0 - share) * (daily + offset), daily + offset)
     rows = values.shape[1]
     told = _told(known, weeks)[:, :rows]
     residual = np.where(told, kept - expected[:, :rows], np.float32(np.nan))
@@ -219,9 +222,12 @@ def fit_tables(tables: Sequence[Table]) -> list[Baseline]:
 
 def _pivot(values: Single, table: Table) -> float:
     """A multiple of the median demand; where most of it is zero, of the mean, or of one request."""
-    known = values[np.isfinite(values)]
+    known = values[:: _SAMPLED if values.size > _MANY else 1]
+    known = known[np.isfinite(known)]
+    if not known.size:
+        known = values[np.isfinite(values)]
     middle = float(np.partition(known, known.size // 2)[known.size // 2])
-    return max(_PIVOT * middle, float(known.mean()), 1.0 / (known.size * table.step_seconds))
+    return max(_PIVOT * middle, float(known.mean()), 1.0 / (values.size * table.step_seconds))
 
 
 def _trimmed(logs: Single, lags: Sequence[int]) -> tuple[Single, Single]:
@@ -250,21 +256,49 @@ def _trimmed(logs: Single, lags: Sequence[int]) -> tuple[Single, Single]:
     return trimmed, count
 
 
+def _smoothed(logs: Single) -> Single:
+    """Fine bins lean on their neighbours, 1 : 2 : 1, where those were measured."""
+    if logs.shape[2] < _FINE_BINS:
+        return logs
+    mean = np.empty_like(logs)
+    mean[:, :, 1:-1] = 0.5 * logs[:, :, 1:-1] + 0.25 * (logs[:, :, :-2] + logs[:, :, 2:])
+    mean[:, :, (0, -1)] = logs[:, :, (0, -1)]
+    return np.where(np.isfinite(mean), mean, logs)
+
+
 def _told(known: Mask, weeks: Single) -> Mask:
     """Where the baseline stands for that of today: once weekdays are known, not where they were not yet."""
     ripe = (weeks > 0).sum(axis=(1, 2)) >= _RIPE_WEEKS * _CYCLE * weeks.shape[2]
     return np.where(ripe[:, None, None], weeks > 0, known)
 
 
+def _weekday_offset(weekly: Single, weeks: Single, daily: Single) -> Single:
+    """How much each day lies above the daily profile as a whole, shrunk where few weeks tell; [series, days + 7, 1]."""
+    present = weeks > 0
+    count = present.sum(axis=2, keepdims=True)
+    apart = np.where(present, weekly - daily, np.float32(0.0)).sum(axis=2, keepdims=True) / np.maximum(count, 1)
+    told = np.where(present, weeks, np.float32(0.0)).sum(axis=2, keepdims=True) / weekly.shape[2]
+    return np.asarray(apart * told / (told + np.float32(_WEEK_AGAINST_DAY)), dtype=np.float32)
+
+
 def _fallback(logs: Single, known: Mask, daily: Single) -> Single:
-    """For slots that no earlier day tells of: the week to come at that time of day, else the overall mean."""
-    with np.errstate(invalid="ignore"):
-        counts = np.isfinite(logs).sum(axis=(1, 2))
-        overall = np.where(counts > 0, np.nan_to_num(logs).sum(axis=(1, 2)) / np.maximum(counts, 1), 0.0)
-    coming = np.where(known[:, -_CYCLE:], daily[:, -_CYCLE:], np.float32(0.0))
+    """For slots that no earlier day tells of: the week to come at that time of day, or at the nearest ones."""
+    if known[:, 1:].all():  # the first day has none before it: as on its weekday of the week after
+        return np.concatenate([daily[:, _CYCLE : _CYCLE + 1], daily[:, 1:]], axis=1)
     ways = known[:, -_CYCLE:].sum(axis=1)
-    slot = np.where(ways > 0, coming.sum(axis=1) / np.maximum(ways, 1), overall[:, None])
+    slot = np.where(known[:, -_CYCLE:], daily[:, -_CYCLE:], np.float32(0.0)).sum(axis=1) / np.maximum(ways, 1)
+    for index in np.flatnonzero((ways == 0).any(axis=1)):
+        slot[index] = _around_the_clock(slot[index], ways[index] > 0, logs[index])
     return np.broadcast_to(slot[:, None, :], daily.shape).astype(np.float32)
+
+
+def _around_the_clock(slot: Single, told: Mask, logs: Single) -> Array:
+    """Slots between those that are told; where none is, the mean of everything."""
+    places = np.flatnonzero(told)
+    if not places.size:
+        return np.full(slot.size, float(np.nanmean(logs)))
+    wrapped = np.concatenate([places - slot.size, places, places + slot.size])
+    return np.interp(np.arange(slot.size), wrapped, np.tile(slot[places], 3))
 
 
 def _noise(values: Single, usual: Single, residual: Single, floor: Single) -> Single:

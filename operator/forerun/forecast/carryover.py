@@ -98,13 +98,11 @@ def fit_carryover(residual: Single, against: Single) -> list[Carryover]:
     np.cumsum(present, axis=1, out=counts[:, 1:])
     hour, day = max(1, bins // 24), bins if bins > 1 else 7
     horizons = np.unique(np.maximum(1, np.round(np.array(_HORIZON_DAYS) * bins)))
-    stride = max(1, bins // 24)
     gaps = np.zeros((series, size + 1))
     np.cumsum(against[:, :days].reshape(series, -1), axis=1, out=gaps[:, 1:])
     found = np.empty((series, horizons.size, _FEATURES))
     for index, horizon in enumerate(horizons.astype(np.int64)):
-        origins = np.arange(day, size - horizon - hour + 1, stride)
-        found[:, index] = _fit(sums, counts, gaps, origins, int(horizon), hour, day, variance, bins)
+        found[:, index] = _fit(_Sums(sums, counts, gaps, hour, day, bins), int(horizon), variance)
     return [
         Carryover(horizons, found[index], sums[index], raw_sums[index], counts[index], hour, day, float(limit[index]))
         for index in range(series)
@@ -118,34 +116,47 @@ def _robust_variance(flat: Single, present: npt.NDArray[np.bool_]) -> Array:
     return np.asarray(np.maximum(np.pi / 2.0 * spread.astype(np.float64) ** 2, _LEAST_VARIANCE))
 
 
-def _fit(
-    sums: Array,
-    counts: Array,
-    gaps: Array,
-    origins: Indices,
-    horizon: int,
-    hour: int,
-    day: int,
-    variance: Array,
-    bins: int,
-) -> Array:
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Running sums, [series, bins + 1]: of the residual, of what was measured, of the difference of the profiles."""
+
+    residual: Array
+    measured: Array
+    gap: Array
+    hour: int
+    day: int
+    bins: int
+
+    def over(self, sums: Array, horizon: int, start: int, width: int) -> Array:
+        """Sums over `width` bins from `start` after each origin; origins are an hour apart, from the first full day."""
+        first, last = self.day + start, sums.shape[1] - horizon - self.hour + start
+        stride = max(1, self.bins // 24)
+        return np.asarray(sums[:, first + width : last + width : stride] - sums[:, first:last:stride])
+
+    def level(self, horizon: int, width: int) -> Array:
+        """As `_level`, at all origins."""
+        count = self.over(self.measured, horizon, -width, width)
+        return np.asarray(self.over(self.residual, horizon, -width, width) / (count + 0.5 * min(width, 6)))
+
+
+def _fit(of: _Sums, horizon: int, variance: Array) -> Array:
     """Ridge regression towards the prior at one horizon; [series, 3]."""
-    ahead = horizon / bins
+    ahead = horizon / of.bins
     prior = np.array([0.2, 0.3 * np.exp(-ahead / _HOUR_FADES_DAYS), 0.3 * np.exp(-ahead / _DAY_FADES_DAYS)])
     precision = np.eye(_FEATURES) / _PRIOR_SD**2
-    if not origins.size:
-        return np.tile(prior, (sums.shape[0], 1))
-    first, last = origins + horizon, origins + horizon + hour
-    measured = counts[:, last] - counts[:, first]
+    if of.day + horizon + of.hour >= of.residual.shape[1]:
+        return np.tile(prior, (of.residual.shape[0], 1))
+    measured = of.over(of.measured, horizon, horizon, of.hour)
     seen = measured > 0
-    target = np.where(seen, (sums[:, last] - sums[:, first]) / np.maximum(measured, 1.0), 0.0)
+    target = np.where(seen, of.over(of.residual, horizon, horizon, of.hour) / np.maximum(measured, 1.0), 0.0)
     columns = [
-        (gaps[:, last] - gaps[:, first]) / hour,
-        _level(sums, counts, origins, hour),
-        _level(sums, counts, origins, day),
+        of.over(of.gap, horizon, horizon, of.hour) / of.hour,
+        of.level(horizon, of.hour),
+        of.level(horizon, of.day),
     ]
     features = np.stack(columns, axis=-1) * seen[:, :, None]
-    weight = (_INDEPENDENT if bins > 1 else 1.0) / variance[:, None, None]
-    square = features.transpose(0, 2, 1) @ features * weight + precision
-    against = (features.transpose(0, 2, 1) @ target[:, :, None])[:, :, 0] * weight[:, :, 0] + precision @ prior
+    weight = (_INDEPENDENT if of.bins > 1 else 1.0) / variance[:, None, None]
+    turned = features.transpose(0, 2, 1)
+    square = turned @ features * weight + precision
+    against = (turned @ target[:, :, None])[:, :, 0] * weight[:, :, 0] + precision @ prior
     return np.asarray(np.linalg.solve(square, against[:, :, None])[:, :, 0])

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from forerun.forecast import live
-from forerun.forecast.slots import Slot, column, combined, padded
+from forerun.forecast.levels import level_share, ordinary
+from forerun.forecast.slots import Slot, column, combined, make_draw, make_slots, padded
 from forerun.forecast.units import Seen, Unit
 
 _PARTICLES = 128
@@ -47,20 +48,23 @@ class _Evidence:
     now: Tensor
 
 
-def corrected(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor, rows: Tensor) -> Corrected:
-    """Sizes, delays, shapes and levels after the evidence; every unit has been seen.
+def corrected(units: Sequence[Unit], paths: int) -> Corrected:
+    """Sizes, delays, shapes and levels of `paths` paths after the evidence; every unit has been seen.
 
-    A few paths are weighed and moved, and then stand for all.
+    A few paths, drawn evenly for themselves, are weighed and moved, and then stand for all.
     """
-    paths = level.shape[1]
-    picked = torch.arange(0, paths, max(1, paths // _PARTICLES))
-    updated, log_weight = posterior(units, [slot.picked(picked) for slot in slots], level[:, picked])
+    few = min(_PARTICLES, paths)
+    level, rows = ordinary(units, few)
+    slots = make_slots(units, few, level)
+    level = level * level_share(units, slots)
+    updated, log_weight = posterior(units, slots, level)
     chosen = live.resampled(live.tempered(log_weight), paths)
-    below, above = _missed(units, updated, level[:, picked])
+    below, above = _missed(units, updated, level)
+    draw = [make_draw(units, index, paths) for index in range(len(slots))]
     return Corrected(
-        [few.reordered(chosen, slot.draw) for few, slot in zip(updated, slots, strict=True)],
-        torch.gather(level[:, picked], 1, chosen),
-        torch.gather(rows[:, picked], 1, chosen),
+        [slot.reordered(chosen, normal) for slot, normal in zip(updated, draw, strict=True)],
+        torch.gather(level, 1, chosen),
+        torch.gather(rows, 1, chosen),
         torch.gather(below, 1, chosen),
         torch.gather(above, 1, chosen),
     )

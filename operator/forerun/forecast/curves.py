@@ -19,7 +19,7 @@ from forerun.forecast.relevance import Weighed
 
 _SHRINK = 0.3  # lessons' worth of "no effect" in the mean; judgement
 _UNSEEN = 2.0  # lessons' worth of paths that follow none of them; judgement
-_SURE = 4.0  # how fast the mean of the lessons takes the place of the type's kernel
+_SURE = 20.0  # how fast the mean of the lessons takes the place of the type's kernel
 _JITTER_SD = 0.04  # of a course's size: what was is not again to the digit
 _LEAST_UPLIFT = 0.05  # below it a course is noise, and its size is not to be scaled up to an event's
 _LOWEST = -0.999

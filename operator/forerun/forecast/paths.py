@@ -22,7 +22,7 @@ from forerun.forecast.slots import Slot, column, combined, make_slots, padded
 from forerun.forecast.units import Unit
 
 PATHS = 512
-_LARGEST_CHUNK = 2_000_000  # elements of one tensor; some ten are alive at once: about 100 MiB
+_LARGEST_CHUNK = 160_000  # elements of one tensor; some ten are alive at once, and are to stay in the cache
 
 Floats = npt.NDArray[np.float32]
 
@@ -86,11 +86,11 @@ def _simulate(units: Sequence[Unit], paths: int) -> list[UnitPaths]:
 
 def _state(units: Sequence[Unit], paths: int, *, live: bool) -> Corrected:
     """Sizes and levels of the paths, as drawn or as corrected by what was seen."""
+    if live:
+        return corrected(units, paths)
     levels, rows = ordinary(units, paths)
     slots = make_slots(units, paths, levels)
     levels = levels * level_share(units, slots)
-    if live:
-        return corrected(units, slots, levels, rows)
     nothing = torch.zeros(len(units), paths)
     return Corrected(slots, levels, rows, nothing, nothing)
 

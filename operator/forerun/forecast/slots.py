@@ -102,29 +102,32 @@ class Slot:
         """Which units' campaign overlaps so; [units, 1, 1]."""
         return torch.tensor([term.overlap is overlap for term in self.terms])[:, None, None]
 
-    def picked(self, paths: Tensor) -> "Slot":
-        """The paths `paths` [n] of every unit, as they are."""
-        names = ("delay", "shape", "draw", "mean", "sd", "spread", "source", "steady")
-        return replace(self, **{name: getattr(self, name)[:, paths] for name in names})
-
     def reordered(self, chosen: Tensor, draw: Tensor) -> "Slot":
         """The paths picked by `chosen` [units, paths], with `draw` of their own, so that twins differ in amplitude."""
         names = ("delay", "shape", "mean", "sd", "spread", "source", "steady")
         return replace(self, draw=draw, **{name: torch.gather(getattr(self, name), 1, chosen) for name in names})
 
 
-def make_slots(units: Sequence[Unit], paths: int, level: Tensor | None = None) -> list[Slot]:
+def make_slots(units: Sequence[Unit], paths: int, level: Tensor) -> list[Slot]:
     """As many slots as the unit with most campaigns has; `level` [units, paths] is the log level of each path."""
     return [_slot(units, index, paths, level) for index in range(max(len(unit.terms) for unit in units))]
 
 
-def _slot(units: Sequence[Unit], index: int, paths: int, level: Tensor | None) -> Slot:
-    terms = tuple(unit.terms[index] if index < len(unit.terms) else ABSENT for unit in units)
+def make_draw(units: Sequence[Unit], index: int, paths: int) -> Tensor:
+    """The standard normal behind the amplitudes of the campaigns at `index`, [units, paths]."""
+    order = draws.orders([term.seed for term in _terms(units, index)], paths)
+    return draws.normal_strata(paths)[order[:, 0]]
+
+
+def _terms(units: Sequence[Unit], index: int) -> tuple[Term, ...]:
+    return tuple(unit.terms[index] if index < len(unit.terms) else ABSENT for unit in units)
+
+
+def _slot(units: Sequence[Unit], index: int, paths: int, level: Tensor) -> Slot:
+    terms = _terms(units, index)
     order = draws.orders([term.seed for term in terms], paths)
     delay, shape = draws.delays_and_shapes(terms, order, paths)
-    mean = column([term.belief.mean for term in terms]).expand(-1, paths)
-    if level is not None:
-        mean = mean - column([term.absolute for term in terms]) * level
+    mean = column([term.belief.mean for term in terms]) - column([term.absolute for term in terms]) * level
     sd = column([term.belief.sd for term in terms]).expand(-1, paths)
     source = draws.sources(terms, order, paths)
     slot = Slot(

@@ -3,7 +3,17 @@ from math import exp, log
 import pytest
 
 from forerun.domain.campaign import CampaignType, Expected
-from forerun.forecast.evidence import Belief, declared_beliefs, learnt, peak_share, pooled, size, usual_from_declared
+from forerun.forecast.evidence import (
+    Belief,
+    declared_beliefs,
+    learnt,
+    peak_share,
+    pooled,
+    size,
+    trust,
+    trusted,
+    usual_from_declared,
+)
 from forerun.forecast.priors import PRIORS
 
 CUSTOM = PRIORS[CampaignType.CUSTOM]
@@ -21,10 +31,30 @@ def test_no_past_is_the_published_prior():
 
 
 def test_past_pulls_and_scatter_keeps_it_wide():
-    equal = learnt(CUSTOM, [Belief(-0.5, 0.1)] * 6)
-    scattered = learnt(CUSTOM, [Belief(-1.5, 0.1), Belief(0.5, 0.1)] * 3)
-    assert equal.mean == pytest.approx(-0.5, abs=0.05)
+    equal = learnt(CUSTOM, [(1.0, Belief(-0.5, 0.1))] * 6)
+    scattered = learnt(CUSTOM, [(1.0, Belief(-1.5, 0.1)), (1.0, Belief(0.5, 0.1))] * 3)
+    assert equal.mean == pytest.approx(-0.5, abs=0.1)
     assert 0.2 < equal.sd < scattered.sd
+
+
+def test_what_says_little_about_the_next_one_counts_little():
+    near, far = (1.0, Belief(0.0, 0.1)), (0.05, Belief(2.0, 0.1))
+    assert learnt(CUSTOM, [near, far]).mean < 0.2 < learnt(CUSTOM, [near, (1.0, Belief(2.0, 0.1))]).mean
+
+
+def test_declarations_that_were_too_high_are_corrected_and_their_scatter_is_their_error():
+    steady = trust([(1.0, log(0.5))] * 8)
+    assert steady.bias == pytest.approx(log(0.5), abs=0.1)
+    (belief,) = trusted([Belief(log(4), 0.4)], steady)
+    assert exp(belief.mean) == pytest.approx(2.0, rel=0.15)
+    wild = trust([(1.0, -1.5), (1.0, 1.5)] * 4)
+    assert wild.bias == pytest.approx(0.0, abs=1e-9)
+    assert wild.sd > 1.0 > steady.sd
+
+
+def test_without_scores_a_declaration_is_taken_as_it_is():
+    assert trusted([Belief(1.0, 0.4)], trust([])) == [Belief(1.0, 0.4)]
+    assert abs(trust([(1.0, log(0.5))]).bias) < log(2) / 1.5
 
 
 def test_declared_numbers_become_log_multipliers():
