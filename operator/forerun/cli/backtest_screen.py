@@ -12,7 +12,7 @@ from forerun.domain.forecast import LEVELS
 from forerun.domain.reason import Hold
 from forerun.observe.words import hold_sentence
 
-WIDTH = 104  # columns of the table: a narrower one would lose figures
+WIDTH = 120  # columns of the table: a narrower one would lose figures
 _MOST_HOLDS = 3
 
 
