@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from forerun.backtest.decision import Decision, Prediction
-from forerun.domain.forecast import LEVELS, Forecast, ForecastRequest, Peak
+from forerun.domain.forecast import Forecast, ForecastRequest, Lesson, Peak
 from forerun.domain.reason import Hold, Reason
 from forerun.forecast.process import ForecastProcess
 
 Array = npt.NDArray[np.float64]
 
-_BATCH = 48
+_BATCH = 8  # what one batch taught the next one knows, as in the operator
 _BATCH_VALUES = 2_000_000  # of history: the worker's memory while it answers
 _WORKER_VALUES = 20_000_000  # the worker keeps the series it was sent; a new one begins with none
 _ANSWER_SECONDS = 300.0  # long histories, many at once, on a busy machine
@@ -36,16 +36,28 @@ class Forerun:
 
 
 async def _ask(requests: Sequence[ForecastRequest]) -> list[Forecast | Hold]:
+    """In order of time. What earlier answers taught goes with later questions: so it is kept in the operator."""
     answers: list[Forecast | Hold] = []
+    experience: tuple[Lesson, ...] = ()
     for share in batches(requests, len(requests), _WORKER_VALUES):
         process = ForecastProcess(threads=1, answer_seconds=_ANSWER_SECONDS)
         await process.start()
         try:
             for batch in batches(share, _BATCH, _BATCH_VALUES):
-                answers.extend(await process.forecast(batch))
+                found = await process.forecast([replace(request, experience=experience) for request in batch])
+                answers.extend(found)
+                experience = _taught(experience, found)
         finally:
             await process.close()
     return answers
+
+
+def _taught(experience: tuple[Lesson, ...], answers: Sequence[Forecast | Hold]) -> tuple[Lesson, ...]:
+    learnt = {lesson.window: lesson for lesson in experience}
+    for answer in answers:
+        if isinstance(answer, Forecast):
+            learnt |= {lesson.window: lesson for lesson in answer.learnt if lesson.window not in learnt}
+    return tuple(learnt.values())
 
 
 def batches(requests: Sequence[ForecastRequest], most: int, most_values: int) -> Iterator[Sequence[ForecastRequest]]:
@@ -75,8 +87,7 @@ def prediction_from(decision: Decision, forecast: Forecast) -> Prediction | Hold
     at = (peak.at - decision.start).total_seconds()
     cell = min(max(int(at // step), 0), decision.bins - 1)
     middle = decision.start + timedelta(seconds=(cell + 0.5) * step)
-    quantiles = np.asarray(peak.quantiles) if peak.quantiles else _from_three(peak, window)
-    return Prediction(tuple(map(tuple, window.tolist())), tuple(quantiles.tolist()), middle)
+    return Prediction(tuple(map(tuple, window.tolist())), peak.quantiles, middle)
 
 
 def _peak(decision: Decision, forecast: Forecast) -> Peak | None:
@@ -102,20 +113,3 @@ def _window(decision: Decision, forecast: Forecast) -> Array | None:
     if not (filled > 0.0).all():
         return None
     return np.asarray((weights / filled) @ np.concatenate(rows))
-
-
-def _from_three(peak: Peak, window: Array) -> Array:
-    """All levels from p50, p90 and p99, for a forecast that gives no more.
-
-    Linear in log demand over the normal score; the slope of p50 to p90 goes on below the median, that of p90 to p99
-    above p99. Never below a single bin at the same level, which the peak cannot be.
-    """
-    score = NormalDist().inv_cdf
-    known = np.array([score(level) for level in (0.5, 0.9, 0.99)])
-    logs = np.log(np.maximum([peak.p50_rps, peak.p90_rps, peak.p99_rps], 1e-9))
-    slopes = np.diff(logs) / np.diff(known)
-    wanted = np.array([score(level) for level in LEVELS])
-    found = np.interp(wanted, known, logs)
-    found = np.where(wanted < known[0], logs[0] + slopes[0] * (wanted - known[0]), found)
-    found = np.where(wanted > known[-1], logs[-1] + slopes[-1] * (wanted - known[-1]), found)
-    return np.maximum.accumulate(np.maximum(np.exp(found), window.max(axis=0)))

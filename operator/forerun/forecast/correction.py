@@ -82,7 +82,9 @@ def posterior(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> tu
             if not bool(begun.any()):
                 continue
             others = [other for place, other in enumerate(updated) if place != index]
-            explained = combined(others, [other.expected for other in others], evidence.times, None)
+            # occurrences of one campaign do not add up: what is seen is the larger one's
+            sizes = [other.expected * (1.0 - _alike(slot, other)) for other in others]
+            explained = combined(others, sizes, evidence.times, None)
             told = live.posterior(
                 slot.kernel(evidence.times),
                 evidence.ratio - 1.0 - explained,
@@ -104,8 +106,12 @@ def posterior(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> tu
 
 def _next_of(slot: Slot, other: Slot, now: Tensor) -> Tensor:
     """1 where `other` is a later occurrence of the same campaign and has not begun, [units, 1]."""
-    same = torch.tensor([a.seed == b.seed for a, b in zip(slot.terms, other.terms, strict=True)])[:, None]
-    return (same & (other.start[:, None] > now) & (other.present[:, None] > 0)).float()
+    return _alike(slot, other) * ((other.start[:, None] > now) & (other.present[:, None] > 0)).float()
+
+
+def _alike(slot: Slot, other: Slot) -> Tensor:
+    """1 where both are of the same campaign, [units, 1]."""
+    return torch.tensor([float(a.seed == b.seed) for a, b in zip(slot.terms, other.terms, strict=True)])[:, None]
 
 
 def _evidence(units: Sequence[Unit], level: Tensor) -> _Evidence:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 _STEPS = 8  # Gauss-Newton; each moves m by at most one
-_MISFIT_LOG_SD = 0.2  # kernels are never quite right; judgement
+_MISFIT_LOG_SD = 0.15  # kernels are never quite right; judgement
 _MOST_BINS = 6.0  # successive bins err together: so many count as independent, at most
+_BINS_PER_MEMORY = 15.0  # judgement
 _DOUBT = 4.0  # degrees of freedom of the prior's tail, once data contradict it
 _LEAST_SAMPLE = 0.125  # of the paths: an effective sample size below it is mended by tempering
 LOWEST, HIGHEST = -4.0, 40.0  # of m; the square of exp(40) still fits a float32
@@ -32,11 +33,14 @@ class Posterior:
 def bin_weights(ages: Tensor, memory: Tensor) -> Tensor:
     """Weight of bins by age, [units, bins]; it fades with the time constant `memory` [units, 1], to a tenth.
 
-    Scaled so that they sum to the number of independent bins, `_MOST_BINS` at most. Negative ages are padding.
+    Scaled so that they sum to the number of independent bins: one at first, `_MOST_BINS` in the end, as bins that lie
+    close together err together. Negative ages are padding.
     """
     weight = torch.exp(-ages.clamp_min(0.0) / memory).clamp_min(0.1) * (ages >= 0.0)
     total = weight.sum(dim=1, keepdim=True)
-    return weight * (_MOST_BINS / total.clamp_min(_MOST_BINS))
+    elapsed = ages.max(dim=1, keepdim=True).values.clamp_min(0.0)
+    independent = (1.0 + _BINS_PER_MEMORY * elapsed / memory).clamp_max(_MOST_BINS)
+    return weight * torch.minimum(independent / total.clamp_min(1e-9), torch.ones_like(total))
 
 
 def posterior(

@@ -52,6 +52,8 @@ def followed(seen: Seen, terms: Sequence[Term], floor_rps: float, usual_log_sd: 
 
 def _course(seen: Seen, terms: Sequence[Term], floor_rps: float, log_sd: float) -> Course | None:
     begun = [term for term in terms if term.start <= seen.now]
+    if any(term.is_known for term in begun):
+        return None  # earlier occurrences say what comes; they may well come back after a dip
     latest = max((term.start for term in begun), default=np.inf)
     smooth = despiked(seen.demand)
     arrived = np.log((smooth + floor_rps) / (seen.usual + floor_rps)) > max(np.log(_ARRIVED), _ARRIVED_NOISE * log_sd)

@@ -17,6 +17,8 @@ from forerun.forecast.priors import PRIORS, Prior
 
 Array = npt.NDArray[np.float64]
 
+_KNOWN = 0.5  # of the paths
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -41,6 +43,11 @@ class Term:
     @property
     def prior(self) -> Prior:
         return PRIORS[self.type]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether most paths follow a past occurrence."""
+        return self.courses is not None and float(self.courses.share.sum()) > _KNOWN
 
 
 @dataclass(frozen=True, slots=True)

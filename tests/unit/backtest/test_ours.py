@@ -56,18 +56,6 @@ def test_the_peak_is_taken_as_it_was_said_and_its_time_in_the_middle_of_a_bin():
     assert said.peak_at == START + timedelta(minutes=7.5)
 
 
-def test_three_quantiles_of_the_peak_are_enough():
-    said = prediction_from(decision(), forecast(Segment(START, 600.0, rows(7.0)), quantiles=()))
-    peak = dict(zip(LEVELS, said.peak, strict=True))
-    assert (peak[0.5], peak[0.9], peak[0.99]) == pytest.approx((50.5, 50.9, 50.99))
-    assert list(said.peak) == sorted(said.peak)
-
-
-def test_the_peak_made_from_three_is_never_below_a_bin():
-    said = prediction_from(decision(), forecast(Segment(START, 600.0, rows(60.0)), quantiles=()))
-    assert all(high >= low for high, low in zip(said.peak, said.window[0], strict=True))
-
-
 @pytest.mark.parametrize("segments", [(), (Segment(START, 300.0, rows(7.0)),)])
 def test_a_window_that_is_not_covered_is_a_hold(segments):
     said = prediction_from(decision(), forecast(*segments))

@@ -226,7 +226,7 @@ def test_the_grid_and_the_draws_stay_as_time_passes(scene):
         one(scene.request(window, history=history, now=scene.start - timedelta(minutes=m))) for m in (300, 60)
     )
     assert [s.start for s in early.segments] == [s.start for s in later.segments]
-    assert later.peaks[0].p99_rps == pytest.approx(early.peaks[0].p99_rps, rel=1e-3)
+    assert later.peaks[0].p99_rps == pytest.approx(early.peaks[0].p99_rps, rel=1e-2)
 
 
 def both(scene, overlap, priorities=(0, 0), sizes=(1000.0, 700.0)):
