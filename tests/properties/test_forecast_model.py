@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forerun.domain.campaign import CampaignType, Expected, Occurrence, Overlap
-from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest
+from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest, Lesson
 from forerun.domain.observation import DemandSeries
 from forerun.domain.reason import Hold
 from forerun.forecast.grid import make_grid
@@ -47,6 +47,13 @@ def window(draw, low=-86400, high=86400 * 30):
 
 
 @st.composite
+def lesson(draw):
+    """As somebody may have written it into a status."""
+    curve = tuple(draw(st.lists(st.one_of(st.none(), NASTY), max_size=80)))
+    return Lesson(draw(window(low=-86400 * 500, high=-1)), draw(NASTY), draw(NASTY), curve)
+
+
+@st.composite
 def request(draw):
     return ForecastRequest(
         "s/main",
@@ -55,10 +62,11 @@ def request(draw):
         draw(st.one_of(st.none(), series())),
         tuple(draw(st.lists(window(), max_size=4))),
         tuple(draw(st.lists(window(low=-86400 * 20, high=-1), max_size=3))),
+        tuple(draw(st.lists(lesson(), max_size=3))),
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(request(), min_size=1, max_size=3), st.sampled_from([1.0, 60.0]))
 def test_never_nan_never_negative_never_out_of_order(requests, compression):
     answers = forecast_all(requests, compression, paths=64)
@@ -76,8 +84,25 @@ def test_never_nan_never_negative_never_out_of_order(requests, compression):
         assert [peak.campaign for peak in answer.peaks] == [w.campaign for w in real]
         for peak, w in zip(answer.peaks, real, strict=True):
             assert 0.0 <= peak.p50_rps <= peak.p90_rps <= peak.p99_rps <= 1e15
+            assert list(peak.quantiles) == sorted(peak.quantiles)
             assert w.occurrence.start <= peak.at <= w.occurrence.end
             assert any(s.start <= w.occurrence.start < s.end for s in answer.segments)
+
+
+def test_ten_thousand_past_events_and_one_inside_another():
+    values = tuple(100.0 + 10.0 * math.sin(i / 40) for i in range(288 * 28))
+    history = DemandSeries(NOW - timedelta(days=28), 300.0, values)
+
+    def at(minutes, length, name):
+        start = NOW + timedelta(minutes=minutes)
+        return EventWindow(name, CampaignType.CUSTOM, Occurrence(start, start + timedelta(minutes=length)), Expected())
+
+    past = tuple(at(-4 * i - 30, 20, f"s/{i % 7}") for i in range(10_000))
+    inner, outer = at(90, 30, "s/inner"), at(60, 240, "s/0")
+    (answer,) = forecast_all([ForecastRequest("s/main", NOW, history, None, (outer, inner), past)])
+    assert [peak.campaign for peak in answer.peaks] == ["s/0", "s/inner"]
+    assert all(0.0 < peak.p50_rps < 1000.0 for peak in answer.peaks)
+    assert answer.learnt
 
 
 @settings(max_examples=300, deadline=None)

@@ -23,6 +23,7 @@ _SURE = 20.0  # how fast the mean of the lessons takes the place of the type's k
 _JITTER_SD = 0.04  # of a course's size: what was is not again to the digit
 _LEAST_UPLIFT = 0.05  # below it a course is noise, and its size is not to be scaled up to an event's
 _LOWEST = -0.999
+_LARGEST = 12.0  # log
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,13 @@ def lesson_size(one: Weighed, usual: Array, pivot_rps: float, floor_rps: float) 
 
 
 def _filled(curve: Sequence[float | None]) -> Array:
-    """Slices without a measurement are interpolated."""
+    """Slices without a measurement are interpolated; a curve of more or fewer slices is put on ours."""
     values = np.array([np.nan if value is None else value for value in curve], dtype=np.float64)
     known = np.flatnonzero(np.isfinite(values))
-    return np.interp(np.arange(values.size), known, values[known]) if known.size else np.zeros(values.size)
+    if not known.size:
+        return np.zeros(CURVE_POINTS)
+    places = (np.arange(CURVE_POINTS) + 0.5) * values.size / CURVE_POINTS - 0.5
+    return np.asarray(np.interp(places, known, values[known].clip(-_LARGEST, _LARGEST)))
 
 
 def _signed_peak(uplift: Array) -> Array:

@@ -2,12 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 
 from forerun.domain.forecast import CURVE_POINTS, CURVE_SPAN, EventWindow, ForecastRequest, Lesson
 from forerun.domain.observation import DemandSeries
-from forerun.forecast.baseline import Array, Baseline, clean, outside
+from forerun.forecast.baseline import ABSURD_RPS, Array, Baseline, clean, outside
 from forerun.forecast.grid import tail_end
 from forerun.forecast.observed import Shop, levels_at
 
@@ -45,6 +46,18 @@ def learn(request: ForecastRequest, shop: Shop | None) -> tuple[Lesson, ...]:
             if lesson is not None:
                 found.append(lesson)
     return tuple(found)
+
+
+def usable(experience: Sequence[Lesson]) -> list[Lesson]:
+    """Those that can be read: anybody may have written into a status."""
+    return [
+        lesson
+        for lesson in experience
+        if 0.0 <= lesson.usual_rps <= ABSURD_RPS
+        and 0.0 <= lesson.noise_log_sd <= _LARGEST
+        and lesson.window.occurrence.end > lesson.window.occurrence.start
+        and any(value is not None and isfinite(value) for value in lesson.log_uplift)
+    ]
 
 
 def _remembered(shop: Shop, request: ForecastRequest, window: EventWindow) -> Lesson | None:

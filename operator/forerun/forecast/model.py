@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from forerun.domain.forecast import LEVELS, EventWindow, Forecast, ForecastRequest, Lesson, Peak, Segment
 from forerun.domain.reason import Hold, Reason
-from forerun.forecast.lessons import learn
+from forerun.forecast.lessons import learn, usable
 from forerun.forecast.observed import observe
 from forerun.forecast.paths import PATHS, UnitPaths, quantiles, simulate
 from forerun.forecast.terms import Plan, make_plans
@@ -26,7 +26,7 @@ def forecast_all(
     """
     shops = [observe(request, time_compression) for request in requests]
     learnt = [learn(request, shop) for request, shop in zip(requests, shops, strict=True)]
-    lessons = [(*request.experience, *new) for request, new in zip(requests, learnt, strict=True)]
+    lessons = [(*usable(request.experience), *new) for request, new in zip(requests, learnt, strict=True)]
     plans = make_plans(requests, shops, lessons, time_compression)
     results = iter(simulate([unit for plan in plans if plan for unit in plan.units], paths))
     return [
