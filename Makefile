@@ -7,7 +7,7 @@ STAMPS := .venv/stamps
 READY := $(STAMPS)/package $(STAMPS)/torch
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: help setup binaries demo test verify manifests bench bench-control-loop lock clean
+.PHONY: help setup binaries demo test verify manifests bench bench-control-loop bench-forecast lock clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -35,12 +35,15 @@ manifests: setup binaries ## write crds/, the chart's copy of them and manifests
 	$(BIN)/forerun crds
 	$(BIN)/python tools/render_manifests.py
 
-bench: bench-control-loop ## run every benchmark
+bench: bench-control-loop bench-forecast ## run every benchmark
 
 bench-control-loop: setup binaries ## measure 1,000 campaigns on 500 storefronts beside a bare PATCH loop
 	@$(BIN)/python tests/benchmarks/control_loop.py $(ARGS)
 
-lock: setup ## pin the newest versions that fit anew: requirements.lock and requirements-torch.lock
+bench-forecast: $(READY) $(STAMPS)/backtest ## score the forecast beside library baselines: make bench-forecast ARGS="--trace worldcup98-minute"
+	@$(BIN)/python tests/benchmarks/forecast.py $(ARGS)
+
+lock: setup ## pin the newest versions that fit anew: the three requirements*.lock
 	$(BIN)/python -m pip install --quiet uv
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/lock.py
 
@@ -63,6 +66,12 @@ $(STAMPS)/requirements: requirements.lock | $(STAMPS)/python
 # The package itself is linked to the sources, so editing needs no new set-up.
 $(STAMPS)/package: pyproject.toml $(STAMPS)/requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
+	@touch $@
+
+# What the forecast is compared with: half a gigabyte that nothing else needs.
+$(STAMPS)/backtest: requirements-backtest.lock | $(STAMPS)/package
+	@echo 'installing what requirements-backtest.lock pins (usually 30 s)' >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-backtest.lock >&2
 	@touch $@
 
 $(STAMPS)/torch: requirements-torch.lock $(STAMPS)/requirements
