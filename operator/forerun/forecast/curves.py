@@ -11,19 +11,26 @@ from math import sqrt
 
 import numpy as np
 
-from forerun.domain.forecast import CURVE_POINTS, CURVE_SPAN
+from forerun.domain.forecast import CURVE_POINTS, CURVE_SPAN, Lesson
 from forerun.forecast.baseline import Array
 from forerun.forecast.evidence import Belief, pooled
 from forerun.forecast.priors import BETWEEN_LOG_SD
-from forerun.forecast.relevance import Weighed
 
-_SHRINK = 0.3  # lessons' worth of "no effect" in the mean; judgement
+SHRINK = 0.3  # lessons' worth of "no effect" in the mean; judgement
 _UNSEEN = 2.0  # lessons' worth of paths that follow none of them; judgement
 _SURE = 20.0  # how fast the mean of the lessons takes the place of the type's kernel
 _JITTER_SD = 0.04  # of a course's size: what was is not again to the digit
 _LEAST_UPLIFT = 0.05  # below it a course is noise, and its size is not to be scaled up to an event's
 _LOWEST = -0.999
 _LARGEST = 12.0  # log
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A lesson and how much it says about the window at hand, at most 1."""
+
+    lesson: Lesson
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,8 @@ def courses(
     if not weighed or total <= 0.0:
         return None
     weight = np.array([one.weight for one in weighed])
-    curves = np.array([_filled(one.lesson.log_uplift) for one in weighed])
-    middle = (weight[:, None] * curves).sum(axis=0) / (total + _SHRINK)
+    curves = np.array([filled(one.lesson.log_uplift) for one in weighed])
+    middle = (weight[:, None] * curves).sum(axis=0) / (total + SHRINK)
     apart = (curves - middle) * sqrt(1.0 + min(1.0, 1.0 / total))
     growth = (usual + pivot_rps) / (usual + floor_rps)
     uplift = np.maximum(growth * np.expm1(np.vstack([middle + apart, middle[None]])), _LOWEST)
@@ -72,11 +79,11 @@ def courses(
 def lesson_size(one: Weighed, usual: Array, pivot_rps: float, floor_rps: float) -> float:
     """log(1 + A) of one lesson at its peak, where usual demand over its slices was `usual`."""
     growth = (usual + pivot_rps) / (usual + floor_rps)
-    uplift = np.maximum(growth * np.expm1(_filled(one.lesson.log_uplift)), _LOWEST)
+    uplift = np.maximum(growth * np.expm1(filled(one.lesson.log_uplift)), _LOWEST)
     return float(np.log1p(_signed_peak(uplift[None])[0]))
 
 
-def _filled(curve: Sequence[float | None]) -> Array:
+def filled(curve: Sequence[float | None]) -> Array:
     """Slices without a measurement are interpolated; a curve of more or fewer slices is put on ours."""
     values = np.array([np.nan if value is None else value for value in curve], dtype=np.float64)
     known = np.flatnonzero(np.isfinite(values))

@@ -14,7 +14,7 @@ from forerun.domain.campaign import CampaignType, Overlap
 from forerun.domain.forecast import EventWindow, ForecastRequest, Lesson
 from forerun.forecast import kernels
 from forerun.forecast.baseline import Array, flat_baseline
-from forerun.forecast.curves import Courses, courses, lesson_size, slice_middles
+from forerun.forecast.curves import Courses, Weighed, courses, lesson_size, slice_middles
 from forerun.forecast.draws import seed_of
 from forerun.forecast.evidence import (
     Belief,
@@ -30,7 +30,7 @@ from forerun.forecast.evidence import (
 from forerun.forecast.grid import GridSegment, make_grid
 from forerun.forecast.observed import Shop, cell_edges, highest_usual, measured_cells, seen_since
 from forerun.forecast.priors import PRIORS
-from forerun.forecast.relevance import Weighed, relevant
+from forerun.forecast.relevance import relevant
 from forerun.forecast.remaining import followed
 from forerun.forecast.residuals import residual_paths
 from forerun.forecast.units import Seen, Term, Unit
