@@ -138,12 +138,47 @@ def tabulate(
 
     Where masking leaves nothing, the masked values are used after all: an event's demand says more than nothing.
     """
+    bins = int(np.clip(round(day_seconds / max(series.step_seconds, day_seconds / _BINS_PER_DAY)), 1, _BINS_PER_DAY))
+    start = series.start.timestamp()
+    aligned = bins * series.step_seconds == day_seconds and start % series.step_seconds == 0.0
+    first, table, until = _laid_out(series, now, bins) if aligned else _averaged(series, now, bins, day_seconds)
+    present = np.isfinite(table)
+    if not present.any():
+        return None
+    width = day_seconds / bins
+    middles = np.asarray((np.arange(table.size) + 0.5 + first * bins) * width, dtype=np.float64)
+    usual = outside(middles, masked)
+    usual = usual.reshape(table.shape)
+    if not (usual & present).any():
+        usual = present
+    return Table(first, table, usual, day_seconds, until, series.step_seconds)
+
+
+def _laid_out(series: DemandSeries, now: float, bins: int) -> tuple[int, Single, float]:
+    """(first day, table, epoch seconds of the last value) where the series' steps are the table's bins."""
+    step, start = series.step_seconds, series.start.timestamp()
+    values = np.asarray(series.values, dtype=np.float64)
+    known = int(np.clip(np.floor((now - start) / step + 0.5), 0, values.size))
+    values = values[:known][-_MAX_DAYS * bins :]
+    usable = _usable(values)
+    if not usable.any():
+        return 0, np.full((1, bins), np.nan, np.float32), start
+    begin = round(start / step) + known - values.size
+    first = begin // bins
+    days = (begin + values.size - 1) // bins - first + 1
+    table = np.full(days * bins, np.nan, np.float32)
+    low = begin - first * bins
+    table[low : low + values.size] = np.where(usable, values, np.nan)
+    last = int(np.flatnonzero(usable)[-1])
+    return first, table.reshape(days, bins), (begin + last + 0.5) * step
+
+
+def _averaged(series: DemandSeries, now: float, bins: int, day_seconds: float) -> tuple[int, Single, float]:
+    """As `_laid_out`, for steps of any length: the mean of what falls into a bin."""
     times, values = clean(series, now)
     if values.size == 0:
-        return None
-    bins = int(np.clip(round(day_seconds / max(series.step_seconds, day_seconds / _BINS_PER_DAY)), 1, _BINS_PER_DAY))
-    width = day_seconds / bins
-    slot = np.floor(times / width).astype(np.int64)
+        return 0, np.full((1, bins), np.nan, np.float32), now
+    slot = np.floor(times / (day_seconds / bins)).astype(np.int64)
     last = int(slot[-1]) // bins
     first = max(int(slot[0]) // bins, last - _MAX_DAYS + 1)
     recent = slot >= first * bins
@@ -152,19 +187,7 @@ def tabulate(
     counts = np.bincount(slot, minlength=size)
     with np.errstate(invalid="ignore"):
         table = np.bincount(slot, weights=values[recent], minlength=size) / counts
-    middles = np.asarray((np.arange(size) + 0.5 + first * bins) * width, dtype=np.float64)
-    usual = outside(middles, masked)
-    if not (usual & (counts > 0)).any():
-        usual[:] = True
-    shape = (last - first + 1, bins)
-    return Table(
-        first,
-        table.astype(np.float32).reshape(shape),
-        usual.reshape(shape),
-        day_seconds,
-        float(times[-1]),
-        series.step_seconds,
-    )
+    return first, table.astype(np.float32).reshape(-1, bins), float(times[-1])
 
 
 def fit_baseline(
@@ -184,8 +207,9 @@ def fit_tables(tables: Sequence[Table]) -> list[Baseline]:
     pivots = pivot[:, None, None]
     logs = np.log(values + pivots)
     kept = np.where(usual, logs, np.float32(np.nan))
-    weekly, weeks = _trimmed(_smoothed(kept), [_CYCLE * week for week in range(1, _WEEKS + 1)])
-    daily, days = _trimmed(_smoothed(kept), list(range(1, _DAYS + 1)))
+    smooth = _smoothed(kept)
+    weekly, weeks = _trimmed(smooth, [_CYCLE * week for week in range(1, _WEEKS + 1)])
+    daily, days = _trimmed(smooth, list(range(1, _DAYS + 1)))
     known = weeks + days > 0
     fallback = _fallback(kept, known, np.where(days > 0, daily, weekly))
     daily = np.where(days > 0, daily, fallback)
@@ -239,8 +263,10 @@ def _trimmed(logs: Single, lags: Sequence[int]) -> tuple[Single, Single]:
     shape = (series, days + _CYCLE, bins)
     total, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     highest, lowest = np.full(shape, -np.inf, np.float32), np.full(shape, np.inf, np.float32)
-    present = np.isfinite(logs)
-    filled = np.where(present, logs, np.float32(0.0))
+    known = np.isfinite(logs)
+    present, filled = known.astype(np.float32), np.where(known, logs, np.float32(0.0))
+    # several times faster than fmax and fmin, which would pass over NaN by themselves
+    high, low = np.where(known, logs, np.float32(-np.inf)), np.where(known, logs, np.float32(np.inf))
     for lag in lags:
         rows = min(days, days + _CYCLE - lag)
         if rows <= 0:
@@ -248,8 +274,8 @@ def _trimmed(logs: Single, lags: Sequence[int]) -> tuple[Single, Single]:
         target, source = slice(lag, lag + rows), slice(0, rows)
         total[:, target] += filled[:, source]
         count[:, target] += present[:, source]
-        np.fmax(highest[:, target], logs[:, source], out=highest[:, target])
-        np.fmin(lowest[:, target], logs[:, source], out=lowest[:, target])
+        np.maximum(highest[:, target], high[:, source], out=highest[:, target])
+        np.minimum(lowest[:, target], low[:, source], out=lowest[:, target])
     enough = count > 2.0
     with np.errstate(invalid="ignore", divide="ignore"):
         trimmed = np.where(enough, (total - highest - lowest) / (count - 2.0), total / count)
@@ -260,10 +286,15 @@ def _smoothed(logs: Single) -> Single:
     """Fine bins lean on their neighbours, 1 : 2 : 1, where those were measured."""
     if logs.shape[2] < _FINE_BINS:
         return logs
-    mean = np.empty_like(logs)
-    mean[:, :, 1:-1] = 0.5 * logs[:, :, 1:-1] + 0.25 * (logs[:, :, :-2] + logs[:, :, 2:])
-    mean[:, :, (0, -1)] = logs[:, :, (0, -1)]
-    return np.where(np.isfinite(mean), mean, logs)
+    mean = logs.copy()
+    inner, beside = mean[:, :, 1:-1], logs[:, :, :-2] + logs[:, :, 2:]
+    inner *= np.float32(0.5)
+    beside *= np.float32(0.25)
+    inner += beside
+    alone = np.isnan(mean)
+    if alone.any():
+        mean[alone] = logs[alone]
+    return mean
 
 
 def _told(known: Mask, weeks: Single) -> Mask:

@@ -12,7 +12,8 @@ from forerun.forecast.levels import level_share, ordinary
 from forerun.forecast.slots import Slot, column, combined, make_draw, make_slots, padded
 from forerun.forecast.units import Seen, Unit
 
-_PARTICLES = 128
+PARTICLES = 128
+_MOST_BINS = 12  # that are weighed
 _CARRIED = 0.5  # of what an occurrence was larger than believed, over to the next one of the same campaign
 _SWEEPS = 2  # over campaigns that are live together
 _LAST_BINS = 3  # what the paths miss in these is carried on, fading
@@ -53,7 +54,7 @@ def corrected(units: Sequence[Unit], paths: int) -> Corrected:
 
     A few paths, drawn evenly for themselves, are weighed and moved, and then stand for all.
     """
-    few = min(_PARTICLES, paths)
+    few = min(PARTICLES, paths)
     level, rows = ordinary(units, few)
     slots = make_slots(units, few, level)
     level = level * level_share(units, slots)
@@ -116,14 +117,27 @@ def _alike(slot: Slot, other: Slot) -> Tensor:
 
 def _evidence(units: Sequence[Unit], level: Tensor) -> _Evidence:
     seen = [unit.seen or _NOTHING for unit in units]
-    times, now = padded([s.times for s in seen], 0.0), column([s.now for s in seen])
-    real = padded([np.ones_like(s.times) for s in seen], 0.0) > 0
-    ages = torch.where(real, (now - times).clamp_min(0.0), -1.0)
+    now, floor = column([s.now for s in seen]), column([unit.floor_rps for unit in units])
+    real = padded([np.ones_like(s.times) for s in seen], 0.0)
+    rows = [padded([getattr(s, name) for s in seen], 0.0) for name in ("times", "usual", "demand")]
+    real, (times, usual, demand) = _grouped(real, rows)
+    ages = torch.where(real > 0.0, (now - times).clamp_min(0.0), -1.0)
     memory = column([s.memory for s in seen])
-    floor = column([unit.floor_rps for unit in units])
-    usual = (padded([s.usual for s in seen], 1.0) + floor)[:, :, None] * torch.exp(level)[:, None, :]
-    demand = (padded([s.demand for s in seen], 0.0) + floor)[:, :, None]
-    return _Evidence(times, live.bin_weights(ages, memory), usual, (demand / usual).clamp(0.0, 1e17), now)
+    expected = (usual + floor)[:, :, None] * torch.exp(level)[:, None, :]
+    ratio = ((demand + floor)[:, :, None] / expected).clamp_(0.0, 1e17)
+    return _Evidence(times, live.bin_weights(ages, memory), expected, ratio, now)
+
+
+def _grouped(real: Tensor, rows: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Neighbouring bins as one where there are many: together they say the same. [units, bins]; `real` counts."""
+    bins = real.shape[1]
+    size = -(-bins // _MOST_BINS)
+    if size <= 1:
+        return real, list(rows)
+    short = (0, -bins % size)
+    count = torch.nn.functional.pad(real, short).unflatten(1, (-1, size)).sum(dim=2)
+    sums = [torch.nn.functional.pad(row * real, short).unflatten(1, (-1, size)).sum(dim=2) for row in rows]
+    return count, [total / count.clamp_min(1.0) for total in sums]
 
 
 def _missed(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> tuple[Tensor, Tensor]:

@@ -93,10 +93,14 @@ def delays_and_shapes(terms: Sequence[Term], order: Tensor, paths: int) -> tuple
 
 def sources(terms: Sequence[Term], order: Tensor, paths: int) -> Tensor:
     """Which of its term's courses each path follows, -1 for the type's kernel; shape [terms, paths]."""
-    found = torch.full((len(terms), paths), -1, dtype=torch.int64)
+    most = max((term.courses.share.size for term in terms if term.courses is not None), default=0)
+    if not most:
+        return torch.full((len(terms), paths), -1, dtype=torch.int64)
+    edges = np.full((len(terms), most), np.inf, dtype=np.float32)
+    counts = np.zeros((len(terms), 1), dtype=np.int64)
     for index, term in enumerate(terms):
         if term.courses is not None:
-            edges = torch.from_numpy(np.cumsum(term.courses.share) * paths)
-            source = torch.searchsorted(edges, order[index, 3].double() + 0.5)
-            found[index] = torch.where(source < len(term.courses.share), source, -1)
-    return found
+            counts[index] = term.courses.share.size
+            edges[index, : term.courses.share.size] = np.cumsum(term.courses.share) * paths
+    source = torch.searchsorted(torch.from_numpy(edges), order[:, 3].float() + 0.5)
+    return torch.where(source < torch.from_numpy(counts), source, -1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_STEPS = 8  # Gauss-Newton; each moves m by at most one
+_STEPS = 6  # Gauss-Newton; each moves m by at most one
 _MISFIT_LOG_SD = 0.15  # kernels are never quite right; judgement
 _MOST_BINS = 6.0  # successive bins err together: so many count as independent, at most
 _BINS_PER_MEMORY = 15.0  # judgement
@@ -53,25 +53,28 @@ def posterior(
     (log-sd) is [units].
     """
     centre, spread = prior_mean, prior_sd
-    error = (noise[:, None, None].square() + _MISFIT_LOG_SD**2).sqrt()
-    m = centre.clone()
-    precision = spread**-2
+    trust = weight[:, :, None] / (noise[:, None, None].square() + _MISFIT_LOG_SD**2)
+    prior = spread**-2
+    m, precision = centre, prior
     for _ in range(_STEPS):
-        growth = torch.exp(m)[:, None, :]
-        expected = (growth - 1.0) * kernel
-        scale = error * torch.maximum(1.0 + expected, ratio).clamp_min(0.1)
-        slope = growth * kernel
-        pull = weight[:, :, None] / scale.square()
-        doubt = _DOUBT / (_DOUBT + ((m - centre) / spread).square())  # 1 at the centre: a Student tail
-        precision = (pull * slope.square()).sum(dim=1) + doubt * spread**-2
-        gradient = (pull * slope * (uplift - expected)).sum(dim=1) - doubt * (m - centre) * spread**-2
-        m = (m + (gradient / precision).clamp(-1.0, 1.0)).clamp(LOWEST, HIGHEST)
-    expected = (torch.exp(m)[:, None, :] - 1.0) * kernel
-    scale = error * torch.maximum(1.0 + expected, ratio).clamp_min(0.1)
-    fit = (weight[:, :, None] * ((uplift - expected) / scale).square()).sum(dim=1)
+        slope = torch.exp(m)[:, None, :] * kernel
+        off, pull = _misfit(slope - kernel, uplift, ratio, trust)
+        pull *= slope
+        doubt = prior * (_DOUBT / (_DOUBT + (m - centre).square() * prior))  # less, the further: a Student tail
+        precision = (pull * slope).sum(dim=1).add_(doubt)
+        gradient = (pull * off).sum(dim=1).sub_(doubt * (m - centre))
+        m = (m + (gradient / precision).clamp_(-1.0, 1.0)).clamp_(LOWEST, HIGHEST)
+    off, pull = _misfit(torch.expm1(m)[:, None, :] * kernel, uplift, ratio, trust)
+    fit = (pull * off.square_()).sum(dim=1)
     distance = ((m - centre) / spread).square() / _DOUBT
     evidence = -0.5 * fit - 0.5 * _DOUBT * torch.log1p(distance) - 0.5 * torch.log(precision * spread.square())
     return Posterior(m, precision.rsqrt(), torch.nan_to_num(evidence, nan=-1e9, neginf=-1e9))
+
+
+def _misfit(expected: Tensor, uplift: Tensor, ratio: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
+    """(what is seen beyond what is expected, its precision), each [units, bins, paths]; errors are relative."""
+    scale = torch.maximum(expected + 1.0, ratio).clamp_min_(0.1)
+    return uplift - expected, trust / scale.square_()
 
 
 def effective_sample(log_weight: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class Shop:
         places = base.place(times)
         slots = base.slots(np.floor(places).astype(np.int64))
         against = base.daily_against_usual.ravel()[slots].astype(np.float64)
-        carried = base.carryover.carried(against, self.levels, (times - self.origin) / base.bin_seconds)
+        carried = base.carryover.carried(against, np.array(self.levels), (times - self.origin) / base.bin_seconds)
         return np.maximum((base.at(times) + base.pivot_rps) * np.exp(carried) - base.pivot_rps, 0.0)
 
 
@@ -95,7 +95,7 @@ def _fitted(
 def levels_at(base: Baseline, origin: float) -> tuple[float, float]:
     """Deviation of the last hour and of the last day before `origin`, as the baseline's own series has them."""
     known = np.floor(base.place(np.array([origin])) + 1e-6).astype(np.int64).clip(0, base.residual.size)
-    hour, day = base.carryover.features(known, np.zeros((1, 1)))[0, 0, 1:]
+    hour, day = base.carryover.levels(known)[0]
     return float(hour), float(day)
 
 

@@ -5,6 +5,7 @@ rightly. What was known at the decision (an hour high, a day high) is taken out 
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from forerun.forecast.baseline import Array, Baseline
 
@@ -73,17 +74,20 @@ def _happened(base: Baseline, origin: float, low: Array, high: Array, later: int
     shifts, origins = shifts[usable], origins[usable]
     if not shifts.size:
         return np.empty((0, low.size))
-    starts, ends = first[None, :] - shifts[:, None], last[None, :] - shifts[:, None]
-    starts, ends = starts.clip(0, size), ends.clip(0, size)
-    counts = cover.counts[ends] - cover.counts[starts]
-    measured = counts > 0
-    whole = measured.mean(axis=1) >= _MEASURED
+    places = first[None, :, None] - shifts[:, None, None] + np.arange(_bins_per_cell(first, last))
+    values = base.residual.ravel()[places.clip(0, size - 1)]
+    measured = np.isfinite(values) & (places >= 0) & (places < size)
+    counts = measured.sum(axis=2)
+    whole = (counts > 0).mean(axis=1) >= _MEASURED
     if not whole.any():
         return np.empty((0, low.size))
-    starts, counts, measured, ends = starts[whole], counts[whole], measured[whole], ends[whole]
-    mean = np.where(measured, (cover.raw_sums[ends] - cover.raw_sums[starts]) / np.maximum(counts, 1.0), 0.0)
-    against = base.daily_against_usual.ravel()[starts.clip(max=base.daily_against_usual.size - 1)]
-    features = cover.features(origins[whole], against)
+    sums = np.where(measured, values, np.float32(0.0)).sum(axis=2, dtype=np.float64)[whole]
+    places, counts, origins = places[whole, :, 0], counts[whole], origins[whole]
+    against = base.daily_against_usual.ravel()[places.clip(0, base.daily_against_usual.size - 1)].astype(np.float64)
     ahead = np.asarray(first - known + 0.5, dtype=np.float64)
-    expected = (features * cover.at(ahead)).sum(axis=-1)
-    return np.where(measured, mean - expected, 0.0)
+    expected = cover.carried(against, cover.levels(origins).clip(-cover.limit, cover.limit), ahead)
+    return np.where(counts > 0, sums / np.maximum(counts, 1) - expected, 0.0)
+
+
+def _bins_per_cell(first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> int:
+    return max(1, round(float((last - first).mean())))

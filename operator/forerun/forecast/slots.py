@@ -83,12 +83,12 @@ class Slot:
         return found / points
 
     def _course_at(self, times: Tensor) -> Tensor:
-        """The course of each path, linear between the middles of slices, 0 outside them."""
+        """The course of each path, linear between the middles of slices, 0 before the start and after the last one."""
         assert self.uplift is not None
         scale = CURVE_POINTS / CURVE_SPAN / self.window[:, None, None]
-        since = times[:, :, None] - self.start[:, None, None] - self.delay[:, None, :]
-        place = since * scale
-        inside = (place >= 0.0) & (place < CURVE_POINTS)
+        since = (times - self.start[:, None])[:, :, None]
+        place = (since - self.delay[:, None, :]) * scale
+        inside = (since >= 0.0) & (place < CURVE_POINTS)
         below = (place - 0.5).clamp(0.0, CURVE_POINTS - 1.001)
         index = below.long()
         share = below - index

@@ -66,3 +66,22 @@ def test_readme_lists_every_command_and_no_other():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `forerun (\w+)", readme, re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)
+
+
+def test_the_forecast_page_names_the_columns_and_the_options_of_a_backtest():
+    from forerun.backtest.files import FORECASTS_HEADER
+    from forerun.cli.backtest import backtest
+
+    page = (ROOT / "docs" / "forecast.md").read_text(encoding="utf-8")
+    named = ", ".join(f"`{column}`" for column in FORECASTS_HEADER)
+    assert named in " ".join(page.split())
+    options = {option for parameter in backtest.params for option in parameter.opts if option.startswith("--")}
+    assert {option for option in options - {"--output", "--help"} if option not in page} == set()
+
+
+def test_contributing_names_forecast_files_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("\n## The forecast\n", 1)[1].split("\n## ", 1)[0]
+    named = re.findall(r"`(\w+\.py)`", table)
+    assert named
+    assert [name for name in named if not (ROOT / "operator" / "forerun" / "forecast" / name).is_file()] == []
