@@ -29,10 +29,10 @@ _BINS_PER_DAY = 288
 _MAX_DAYS = 400
 _FINE_BINS = 96  # per day
 _CYCLE = 7  # days
-_WEEKS = 4
+_WEEKS = 6
 _DAYS = 7
 _RIPE_WEEKS = 3  # with an earlier week behind them, the one to come among them
-_WEEK_AGAINST_DAY = 0.7  # so many weekdays weigh as much as the daily profile; judgement
+_WEEK_AGAINST_DAY = 2.0  # so many weekdays weigh as much as the daily profile; judgement
 _LEAST_NOISE, _PRIOR_NOISE, _PRIOR_BINS = 0.03, 0.2, 50.0
 
 

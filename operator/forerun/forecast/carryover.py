@@ -15,8 +15,8 @@ Indices = npt.NDArray[np.int64]
 
 _HORIZON_DAYS = (1 / 96, 1 / 24, 1 / 6, 0.5, 1.0, 3.0, 7.0)
 _FEATURES = 3
-_PRIOR_SD = 0.3  # of a coefficient; judgement
-_INDEPENDENT = 0.25  # hours in a row err together: so much of an origin counts
+_PRIOR_SD = 0.5  # of a coefficient; judgement
+_INDEPENDENT = 0.5  # hours in a row err together: so much of an origin counts
 _LEAST_VARIANCE = 1e-4
 _HOUR_FADES_DAYS, _DAY_FADES_DAYS = 0.25, 5.0  # of the prior coefficients; judgement
 _SHIFTED = 0.8  # of a level beyond the usual swings; judgement

@@ -16,7 +16,7 @@ from forerun.forecast.baseline import Array
 from forerun.forecast.evidence import Belief, pooled
 from forerun.forecast.priors import BETWEEN_LOG_SD
 
-SHRINK = 0.3  # lessons' worth of "no effect" in the mean; judgement
+SHRINK = 0.4  # lessons' worth of "no effect" in the mean; judgement
 _UNSEEN = 2.0  # lessons' worth of paths that follow none of them; judgement
 _SURE = 20.0  # how fast the mean of the lessons takes the place of the type's kernel
 _JITTER_SD = 0.04  # of a course's size: what was is not again to the digit

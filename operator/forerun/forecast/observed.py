@@ -53,14 +53,15 @@ class Shop:
 
 def masks(windows: Sequence[EventWindow], time_compression: float) -> tuple[tuple[float, float], ...]:
     """Stretches, in epoch seconds, that are not usual demand: the windows with their tails."""
-    return tuple(sorted((w.occurrence.start.timestamp(), tail_end(w, time_compression).timestamp()) for w in windows))
+    return tuple(sorted({(w.occurrence.start.timestamp(), tail_end(w, time_compression).timestamp()) for w in windows}))
 
 
 def observe(request: ForecastRequest, time_compression: float) -> Shop | None:
     """The shop at `request.now`; None where neither history nor recent holds one usable value."""
     now = request.now.timestamp()
     begun = [window for window in request.upcoming if window.occurrence.start <= request.now]
-    masked = masks([*request.past, *begun], time_compression)
+    lessons = [lesson.window for lesson in request.experience]  # of campaigns that may be gone by now
+    masked = masks([*request.past, *lessons, *begun], time_compression)
     day_seconds = 86400.0 / time_compression
     measured = request.recent or request.history
     origin = min([now, *(window.occurrence.start.timestamp() for window in begun)])

@@ -15,7 +15,7 @@ from forerun.forecast.baseline import Array
 from forerun.forecast.curves import SHRINK, Weighed, filled
 from forerun.forecast.priors import BETWEEN_LOG_SD
 
-_OTHER_CAMPAIGN = 0.3  # of the same type against the same series; judgement
+_OTHER_CAMPAIGN = 0.2  # of the same type against the same series; judgement
 _HALF_LIFE_DAYS = 1000.0  # of a lesson; judgement
 _ANY_HOUR = 0.5  # over 1 + lessons: with few, those of another hour are better than none
 # Hours apart, to count a third, and what a weekend counts for a working day: (value, how plausible before data).
