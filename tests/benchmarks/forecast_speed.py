@@ -25,8 +25,8 @@ from forerun.forecast.terms import make_plans
 from forerun.forecast.units import Unit
 
 START = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
-SERIES, CAMPAIGNS, TOGETHER = 256, 1000, 32
-FITTED_TOGETHER = 4  # more do not fit into the processor's cache together
+SERIES, CAMPAIGNS, TOGETHER = 256, 1000, 16
+FITTED_TOGETHER = 16
 REPEATS = 5
 GOAL_FITS, GOAL_TICK_MICROSECONDS, GOAL_PATHS = 2000.0, 100.0, 1000.0
 TYPES = (CampaignType.FLASH_SALE, CampaignType.NEWSLETTER, CampaignType.CUSTOM)

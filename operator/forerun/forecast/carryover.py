@@ -92,9 +92,13 @@ def fit_carryover(residual: Single, against: Single) -> list[Carryover]:
     limit = _LARGEST * np.sqrt(variance)
     whole = np.clip(whole, -limit[:, None], limit[:, None])
     hour = max(width for width in range(1, max(1, bins // 24) + 1) if bins % width == 0)
+    summed, measured = _by_hour(whole, hour), _by_hour(present, hour)
+    sums, counts = _running(summed), _running(measured)
     of = _Hours(
-        residual=_by_hour(whole, hour),
-        measured=_by_hour(present, hour),
+        residual=summed,
+        measured=measured,
+        sums=sums,
+        counts=counts,
         gap=_by_hour(against[:, :days].reshape(series, -1), hour) / hour,
         hour=hour,
         day=bins if bins > 1 else 7,
@@ -102,7 +106,6 @@ def fit_carryover(residual: Single, against: Single) -> list[Carryover]:
     )
     horizons = np.unique(np.maximum(1, np.round(np.array(_HORIZON_DAYS) * bins)))
     found = np.stack([_fit(of, float(horizon), variance) for horizon in horizons], axis=1)
-    sums, counts = _running(of.residual), _running(of.measured)
     return [
         Carryover(horizons, found[index], flat[index], sums[index], counts[index], hour, of.day, float(limit[index]))
         for index in range(series)
@@ -111,10 +114,15 @@ def fit_carryover(residual: Single, against: Single) -> list[Carryover]:
 
 @dataclass(frozen=True, slots=True)
 class _Hours:
-    """Sums over hours [series, hours] of the residual and of what was measured; means of the profiles' difference."""
+    """Sums over hours [series, hours] of the residual and of what was measured; means of the profiles' difference.
+
+    `sums` and `counts` run over the first two, [series, hours + 1].
+    """
 
     residual: Array
     measured: Array
+    sums: Array
+    counts: Array
     gap: Array
     hour: int
     day: int
@@ -149,11 +157,11 @@ def _fit(of: _Hours, horizon: float, variance: Array) -> Array:
     measured = of.measured[:, first]
     target = of.residual[:, first] / np.maximum(measured, 1.0)
     origins = slice(day - 1, hours - later - 1)  # the last hour before each origin
-    sums, counts = _running(of.residual), _running(of.measured)
     last = slice(day, hours - later)
     levels = [of.residual[:, origins] / (of.measured[:, origins] + 0.5 * min(of.hour, _MOST_SHRINK))]
-    over = counts[:, last] - counts[:, : hours - later - day]
-    levels.append((sums[:, last] - sums[:, : hours - later - day]) / (over + 0.5 * min(of.day, _MOST_SHRINK)))
+    before = slice(0, hours - later - day)
+    over = of.counts[:, last] - of.counts[:, before]
+    levels.append((of.sums[:, last] - of.sums[:, before]) / (over + 0.5 * min(of.day, _MOST_SHRINK)))
     features = np.stack([of.gap[:, first], *levels], axis=-1) * (measured > 0)[:, :, None]
     weight = (_INDEPENDENT if of.bins > 1 else 1.0) / variance[:, None, None]
     turned = features.transpose(0, 2, 1)
