@@ -50,21 +50,21 @@ def _orders(seed: int, paths: int) -> npt.NDArray[np.int16]:
 
 def orders(seeds: Sequence[int], paths: int) -> Tensor:
     """For each seed four independent permutations of the paths; shape [seeds, 4, paths]."""
-    return torch.from_numpy(np.stack([_orders(seed, paths) for seed in seeds]).astype(np.int64))
+    return torch.as_tensor(np.stack([_orders(seed, paths) for seed in seeds]).astype(np.int64))
 
 
 @lru_cache(maxsize=4)
 def cell_noise(cells: int, paths: int) -> Tensor:
     """Standard normal numbers, stratified within each cell; shape [cells, paths]."""
     random = np.random.Generator(np.random.PCG64(_NOISE_SEED)).random((cells, paths))
-    return normal_strata(paths)[torch.from_numpy(random.argsort(axis=1))]
+    return normal_strata(paths)[torch.as_tensor(random.argsort(axis=1))]
 
 
 @lru_cache(maxsize=4)
 def level_ranks(paths: int) -> Tensor:
     """The rank of each path's level, in an order of its own; shape [paths]."""
     random = np.random.Generator(np.random.PCG64(_NOISE_SEED + 1)).random(paths)
-    return torch.from_numpy(random.argsort())
+    return torch.as_tensor(random.argsort())
 
 
 @lru_cache(maxsize=4)
@@ -102,5 +102,5 @@ def sources(terms: Sequence[Term], order: Tensor, paths: int) -> Tensor:
         if term.courses is not None:
             counts[index] = term.courses.share.size
             edges[index, : term.courses.share.size] = np.cumsum(term.courses.share) * paths
-    source = torch.searchsorted(torch.from_numpy(edges), order[:, 3].float() + 0.5)
-    return torch.where(source < torch.from_numpy(counts), source, -1)
+    source = torch.searchsorted(torch.as_tensor(edges), order[:, 3].float() + 0.5)
+    return torch.where(source < torch.as_tensor(counts), source, -1)

@@ -22,7 +22,7 @@ def ordinary(units: Sequence[Unit], paths: int) -> tuple[Tensor, Tensor]:
     for index, mean in enumerate(means):
         table[index, : mean.size] = mean
     spread = column([_SMOOTH * float(mean.std()) for mean in means])
-    return torch.gather(torch.from_numpy(table), 1, rows) + spread * draws.cell_noise(1, paths), rows
+    return torch.gather(torch.as_tensor(table), 1, rows) + spread * draws.cell_noise(1, paths), rows
 
 
 def steady(slots: Sequence[Slot]) -> Tensor:

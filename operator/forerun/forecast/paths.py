@@ -103,7 +103,7 @@ def _noise(units: Sequence[Unit], state: Corrected, cells: int) -> Tensor:
         swings = unit.residual - unit.residual.mean(axis=1, keepdims=True)
         table[index, : unit.low.size, : swings.shape[0]] = swings.T * noise_share(unit)
     paths = state.level.shape[1]
-    found = torch.gather(torch.from_numpy(table), 2, state.rows[:, None, :].expand(-1, cells, -1))
+    found = torch.gather(torch.as_tensor(table), 2, state.rows[:, None, :].expand(-1, cells, -1))
     found = found * steady(state.slots)[:, None, :]
     finer = column([unit.finer_log_sd for unit in units])
     if bool((finer > 0.0).any()):
@@ -119,9 +119,9 @@ def _summaries(
         inside = (high > slot.start[:, None]) & (low < (slot.start + slot.window)[:, None])
         inside &= high > low  # padding is empty
         highest, where = torch.where(inside[:, :, None], total, -1.0).max(dim=1)
-        peaks.append(highest.clamp_min(0.0).numpy())
-        cells.append(where.numpy())
-    table = quantiles(total.numpy())
+        peaks.append(highest.clamp_min(0.0).cpu().numpy())
+        cells.append(where.cpu().numpy())
+    table = quantiles(total.cpu().numpy())
     return [
         UnitPaths(
             table[index, : unit.low.size],

@@ -161,8 +161,8 @@ def _with_courses(slot: Slot) -> Slot:
             numbers[:, index, :count] = (term.courses.mean, term.courses.sd, term.courses.spread)
     follows = slot.source >= 0
     at = slot.source.clamp_min(0)
-    mean, sd, spread = (torch.gather(torch.from_numpy(table), 1, at) for table in numbers)
-    noisy = follows & (slot.source != torch.from_numpy(last)[:, None])
+    mean, sd, spread = (torch.gather(torch.as_tensor(table), 1, at) for table in numbers)
+    noisy = follows & (slot.source != torch.as_tensor(last)[:, None])
     return replace(
         slot,
         delay=torch.where(follows, _KNOWN_DELAY * slot.delay, slot.delay),
@@ -170,7 +170,7 @@ def _with_courses(slot: Slot) -> Slot:
         sd=torch.where(follows, sd, slot.sd),
         spread=torch.where(follows, spread, slot.spread),
         steady=(~noisy).float(),
-        uplift=torch.from_numpy(uplift.reshape(len(slot.terms), -1)),
+        uplift=torch.as_tensor(uplift.reshape(len(slot.terms), -1)),
     )
 
 
@@ -184,7 +184,7 @@ def padded(rows: Sequence[npt.NDArray[np.float64]], filler: float) -> Tensor:
     table = np.full((len(rows), max(row.size for row in rows)), filler, dtype=np.float32)
     for index, row in enumerate(rows):
         table[index, : row.size] = row
-    return torch.from_numpy(table)
+    return torch.as_tensor(table)
 
 
 def combined(slots: Sequence[Slot], amplitudes: Sequence[Tensor], low: Tensor, high: Tensor | None) -> Tensor:

@@ -33,8 +33,24 @@ def main() -> None:
     import forerun.forecast.model  # noqa: PLC0415, F401  (what cannot be imported must fail before "ready")
 
     torch.set_num_threads(max(1, arguments.threads))
+    pick_device()
     _send(answers, {"ready": True})
     serve(sys.stdin.buffer, answers, arguments.time_compression)
+
+
+def pick_device() -> str:
+    """Compute on a GPU where this process may use one that works, else on the CPU; the device's type."""
+    import torch  # noqa: PLC0415
+
+    if not torch.cuda.is_available():
+        return "cpu"
+    try:
+        torch.ones(8, device="cuda").sum().item()
+    except RuntimeError as error:  # no memory left on it, or a driver that does not fit
+        sys.stderr.write(f"the GPU cannot be used, the CPU computes: {str(error).splitlines()[0]}\n")
+        return "cpu"
+    torch.set_default_device("cuda")
+    return "cuda"
 
 
 def serve(questions: BinaryIO, answers: BinaryIO, time_compression: float) -> None:
