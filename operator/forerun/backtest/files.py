@@ -39,15 +39,9 @@ class Inputs:
 
 def read_inputs(trace: Path, events: Path, series: str | None = None) -> Inputs:
     """The trace and its events; those whose note names another series are left out. Raises TraceError."""
-    for file, what in ((trace, "--trace"), (events, "--events")):
-        if not file.is_file():
-            raise TraceError(f"{file}: {what}: no such file; give the path of a CSV or CSV.gz")
-    names = _series_names(trace)
-    if series is None and len(names) > 1:
-        raise TraceError(f"{trace}: series: the file has several; give --series with one of {_listed(names)}")
-    if series is not None and series not in names:
-        found = f"it has {_listed(names)}" if names else "the file has no column of that name; leave --series out"
-        raise TraceError(f"{trace}: series: there is no {series!r}; {found}")
+    _check_present(trace, "--trace")
+    _check_present(events, "--events")
+    _check_series(trace, series)
     rows = list(zip(read_events(events), _declared(events), strict=True))
     if series is not None:
         rows = [(event, expected) for event, expected in rows if not _names_another(event.note, series)]
@@ -60,6 +54,21 @@ def read_inputs(trace: Path, events: Path, series: str | None = None) -> Inputs:
         events=tuple(event for event, _ in rows),
         declared=tuple(expected for _, expected in rows),
     )
+
+
+def _check_present(file: Path, option: str) -> None:
+    if not file.is_file():
+        raise TraceError(f"{file}: {option}: no such file; give the path of a CSV or CSV.gz")
+
+
+def _check_series(trace: Path, series: str | None) -> None:
+    """Whether `series` picks exactly one of the file."""
+    names = _series_names(trace)
+    if series is None and len(names) > 1:
+        raise TraceError(f"{trace}: series: the file has several; give --series with one of {_listed(names)}")
+    if series is not None and series not in names:
+        found = f"it has {_listed(names)}" if names else "the file has no column of that name; leave --series out"
+        raise TraceError(f"{trace}: series: there is no {series!r}; {found}")
 
 
 def _listed(names: Sequence[str]) -> str:

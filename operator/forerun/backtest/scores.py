@@ -4,7 +4,7 @@ All losses are in requests/s. NaN bins do not count; an event with less than hal
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -80,8 +80,11 @@ def score(decisions: Sequence[Decision], predictions: Sequence[Prediction | Hold
     measured = [(decision, said) for decision, said in pairs if is_measured(decision)]
     judged = [(decision, said) for decision, said in measured if isinstance(said, Prediction)]
     counts = Scores(len(judged), len(pairs) - len(measured), len(measured) - len(judged))
-    if not judged:
-        return counts
+    return _with_figures(counts, judged) if judged else counts
+
+
+def _with_figures(counts: Scores, judged: Sequence[tuple[Decision, Prediction]]) -> Scores:
+    """`counts` and the figures of at least one event that was measured and answered."""
     peaks = np.array([peak_of(decision) for decision, _ in judged])
     said_peaks = np.array([said.peak for _, said in judged])
     actual = np.concatenate([np.asarray(decision.actual) for decision, _ in judged])
@@ -90,10 +93,8 @@ def score(decisions: Sequence[Decision], predictions: Sequence[Prediction | Hold
     actual, said_bins = actual[known], said_bins[known]
     above = peaks > 0.0
     over = said_peaks[above, _MEDIAN] / peaks[above] - 1.0
-    return Scores(
-        events=counts.events,
-        unmeasured=counts.unmeasured,
-        missing=counts.missing,
+    return replace(
+        counts,
         peak_pinball=float(pinball(peaks, said_peaks[:, _SCORED], SCORED).mean()),
         window_pinball=float(pinball(actual, said_bins[:, _SCORED], SCORED).mean()),
         crps_peak=float(crps(peaks, said_peaks).mean()),

@@ -42,16 +42,24 @@ def _add(table: Table, kind: str, rows: Sequence[tuple[str, Scores]]) -> None:
     table.add_row(Text(kind, style="bold"))
     for model, scores in rows:
         others = [other.peak_pinball for name, other in rows if name != model and other.peak_pinball is not None]
-        share = dict(zip(LEVELS, scores.coverage, strict=True)) if scores.coverage is not None else {}
-        table.add_row(
-            f"  {model}",
-            str(scores.events),
-            *(_number(loss) for loss in (scores.peak_pinball, scores.window_pinball, scores.crps_peak)),
-            *(_percent(share.get(level)) for level in (0.5, 0.9, 0.99)),
-            _lasting(scores.peak_time_error_seconds),
-            _over(scores.over_forecast),
-            f"x{scores.peak_pinball / min(others):.2f}" if scores.peak_pinball and others and min(others) else "-",
-        )
+        table.add_row(f"  {model}", *_figures(scores), _against(scores.peak_pinball, others))
+
+
+def _figures(scores: Scores) -> list[str]:
+    """What a model's line says of the model alone."""
+    share = dict(zip(LEVELS, scores.coverage, strict=True)) if scores.coverage is not None else {}
+    return [
+        str(scores.events),
+        *(_number(loss) for loss in (scores.peak_pinball, scores.window_pinball, scores.crps_peak)),
+        *(_percent(share.get(level)) for level in (0.5, 0.9, 0.99)),
+        _lasting(scores.peak_time_error_seconds),
+        _over(scores.over_forecast),
+    ]
+
+
+def _against(loss: float | None, others: Sequence[float]) -> str:
+    """A loss as a multiple of the best other model's."""
+    return f"x{loss / min(others):.2f}" if loss and others and min(others) else "-"
 
 
 def _live(models: Sequence[ModelResult]) -> list[Text]:

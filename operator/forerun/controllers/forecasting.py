@@ -141,11 +141,7 @@ class Forecaster:
 
     async def _request(self, asking: _Asking, campaigns: tuple[ScheduledCampaign, ...]) -> Forecast | Hold:
         storefront, state, now = asking.storefront, asking.state, asking.now
-        source = await self._observer.source_of(storefront)
-        history: DemandSeries | Hold = source if isinstance(source, Hold) else await self._read(asking, source)
-        recent: DemandSeries | Hold | None = None
-        if asking.active and not isinstance(source, Hold) and not isinstance(history, Hold):
-            recent = await self._recent(source, storefront.query, now)
+        history, recent = await self._demand(asking)
         if isinstance(history, Hold):
             self._learner.unanswered(state, asking.over, now)
             if not campaigns:
@@ -155,7 +151,7 @@ class Forecaster:
                 storefront=str(storefront.key),
                 now=now,
                 history=None if isinstance(history, Hold) else history,
-                recent=None if isinstance(recent, Hold) else recent,
+                recent=recent,
                 upcoming=tuple(window_of(scheduled) for scheduled in campaigns),
                 past=self._learner.past(storefront.key, now),
                 experience=self._learner.experience(storefront.key, state),
@@ -167,6 +163,18 @@ class Forecaster:
         if not isinstance(history, Hold):
             self._learner.take(storefront.key, state, answer.learnt, history)
         return replace(answer, learnt=())
+
+    async def _demand(self, asking: _Asking) -> tuple[DemandSeries | Hold, DemandSeries | None]:
+        """The history and, where a window is near, the finer demand of late; without the one, not the other."""
+        storefront = asking.storefront
+        source = await self._observer.source_of(storefront)
+        if isinstance(source, Hold):
+            return source, None
+        history = await self._read(asking, source)
+        if isinstance(history, Hold) or not asking.active:
+            return history, None
+        recent = await self._recent(source, storefront.query, asking.now)
+        return history, None if isinstance(recent, Hold) else recent
 
     async def _read(self, asking: _Asking, source: MetricsSource) -> DemandSeries | Hold:
         """The history, read so late that it holds all that is to be learnt from."""

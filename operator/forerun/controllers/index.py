@@ -171,13 +171,17 @@ class Index:
         if same:
             return
         self._forget_claims(key)
+        self._claim(key, parsed)
+        self.dirty.add(key)
+
+    def _claim(self, key: Key, parsed: Storefront | Refusal) -> None:
+        """Take the targets of an accepted Storefront; a refused one has none, and that is to be told."""
         if isinstance(parsed, Refusal):
             self.unreported.add(("Storefront", key))
-        else:
-            self.unreported.discard(("Storefront", key))
-            for tier in parsed.tiers:
-                self._claims[(tier.target.kind, key.namespace, tier.target.name)].add(key)
-        self.dirty.add(key)
+            return
+        self.unreported.discard(("Storefront", key))
+        for tier in parsed.tiers:
+            self._claims[(tier.target.kind, key.namespace, tier.target.name)].add(key)
 
     def _upsert_capacityplan(self, key: Key, raw: Raw) -> None:
         old = self.plans.get(key)

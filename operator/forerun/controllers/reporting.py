@@ -191,17 +191,19 @@ class Reporter:
                 subresource="status",
             )
         except (Conflict, NotFound):
-            # a newer object is on its way through the watch, and brings us back here
-            key = Key(metadata.get("namespace") or "", metadata["name"])
-            record = self._index.campaigns.get(key) if kind == "Campaign" else None
-            storefront = Key(key.namespace, record.value.storefront) if record and record.value else key
-            if kind in {"Campaign", "Storefront"} and storefront in self._states:
-                asyncio.get_running_loop().call_later(0.5, self.mark, storefront)
+            self._mark_later(kind, Key(metadata.get("namespace") or "", metadata["name"]))
             return
         self._index.upsert(stored)
         if kind == "Campaign":
             for event in transitions(existing, status):
                 self._post(event, stored)
+
+    def _mark_later(self, kind: str, key: Key) -> None:
+        """Come back to an object of which a newer one is on its way through the watch."""
+        record = self._index.campaigns.get(key) if kind == "Campaign" else None
+        storefront = Key(key.namespace, record.value.storefront) if record and record.value else key
+        if kind in {"Campaign", "Storefront"} and storefront in self._states:
+            asyncio.get_running_loop().call_later(0.5, self.mark, storefront)
 
     def _post(self, event: Event, regarding: Raw) -> None:
         try:

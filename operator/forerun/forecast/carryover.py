@@ -22,6 +22,7 @@ _HOUR_FADES_DAYS, _DAY_FADES_DAYS = 0.25, 5.0  # of the prior coefficients; judg
 _SHIFTED = 0.8  # of a level beyond the usual swings; judgement
 _LARGEST = 4.0  # robust standard deviations: beyond, a deviation is an event that nobody declared
 _MOST_SHRINK = 6  # bins
+_BOUNDS = (-0.3, 1.0)  # of a coefficient: no deviation grows by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,16 @@ class Carryover:
     def carried(self, against: Array, levels: Array, ahead: Array) -> Array:
         """Expected residual of points `ahead` bins after the origin; [points], or [n, points] for `levels` [n, 2].
 
-        What the last hour was higher than this shop's own swings explain is a shift of the level: it is carried over
-        as such, for about a day. What it was lower is not: an outage must not lower a forecast.
+        What the last hour or the last day was higher than this shop's own swings explain is a shift of the level: it is
+        carried over as such, for about a day or a week. What it was lower is not: an outage must not lower a forecast.
         """
         coefficients = self.at(ahead)
         hour, day = (np.clip(levels[..., i, None], -self.limit, self.limit) for i in (0, 1))
         found = coefficients[:, 0] * against + coefficients[:, 1] * hour + coefficients[:, 2] * day
         days = np.maximum(ahead, 0.0) / (self.day if self.hour < self.day and self.day % 7 else 1.0)
-        shift = np.maximum(levels[..., 0, None] - self.limit, 0.0)
-        return np.asarray(found + _SHIFTED * shift * np.exp(-days))
+        beyond = np.maximum(levels - self.limit, 0.0)
+        shift = np.maximum(beyond[..., 0, None] * np.exp(-days), beyond[..., 1, None] * np.exp(-days / 7.0))
+        return np.asarray(found + _SHIFTED * shift)
 
     def at(self, ahead: Array) -> Array:
         """Coefficients for points `ahead` bins after the origin; [points] -> [points, 3]."""
@@ -105,7 +107,7 @@ def fit_carryover(residual: Single, against: Single) -> list[Carryover]:
         bins=bins,
     )
     horizons = np.unique(np.maximum(1, np.round(np.array(_HORIZON_DAYS) * bins)))
-    found = np.stack([_fit(of, float(horizon), variance) for horizon in horizons], axis=1)
+    found = np.stack([_fit(of, float(horizon), variance) for horizon in horizons], axis=1).clip(*_BOUNDS)
     return [
         Carryover(horizons, found[index], flat[index], sums[index], counts[index], hour, of.day, float(limit[index]))
         for index in range(series)

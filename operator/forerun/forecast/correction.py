@@ -83,26 +83,38 @@ def posterior(units: Sequence[Unit], slots: Sequence[Slot], level: Tensor) -> tu
             if not bool(begun.any()):
                 continue
             others = [other for place, other in enumerate(updated) if place != index]
-            # occurrences of one campaign do not add up: what is seen is the larger one's
-            sizes = [other.expected * (1.0 - _alike(slot, other)) for other in others]
-            explained = combined(others, sizes, evidence.times, None)
-            told = live.posterior(
-                slot.kernel(evidence.times),
-                evidence.ratio - 1.0 - explained,
-                evidence.ratio,
-                evidence.weight * begun,
-                slot.mean,
-                slot.spread,
-                noise,
-            )
+            told = _told(slot, others, replace(evidence, weight=evidence.weight * begun), noise)
             mean, sd = torch.where(begun, told.mean, slot.mean), torch.where(begun, told.sd, slot.sd)
             shift = _CARRIED * (mean - updated[index].mean)
             updated[index] = replace(updated[index], mean=mean, sd=sd)
-            for place, other in enumerate(updated):
-                if place != index and bool((alike := _next_of(slot, other, evidence.now)).any()):
-                    updated[place] = replace(other, mean=other.mean + alike * shift)
+            updated = _carried(updated, index, shift, evidence.now)
             log_weight = torch.where(begun, told.log_weight, log_weight)
     return updated, log_weight
+
+
+def _told(slot: Slot, others: Sequence[Slot], evidence: _Evidence, noise: Tensor) -> live.Posterior:
+    """What the evidence says of one slot once `others` have explained their part; `noise` (log-sd) is [units]."""
+    # occurrences of one campaign do not add up: what is seen is the larger one's
+    sizes = [other.expected * (1.0 - _alike(slot, other)) for other in others]
+    explained = combined(others, sizes, evidence.times, None)
+    return live.posterior(
+        slot.kernel(evidence.times),
+        evidence.ratio - 1.0 - explained,
+        evidence.ratio,
+        evidence.weight,
+        slot.mean,
+        slot.spread,
+        noise,
+    )
+
+
+def _carried(slots: Sequence[Slot], index: int, shift: Tensor, now: Tensor) -> list[Slot]:
+    """The slots, later occurrences of the campaign of `slots[index]` moved by `shift` [units, paths]."""
+    moved = list(slots)
+    for place, other in enumerate(slots):
+        if place != index and bool((alike := _next_of(slots[index], other, now)).any()):
+            moved[place] = replace(other, mean=other.mean + alike * shift)
+    return moved
 
 
 def _next_of(slot: Slot, other: Slot, now: Tensor) -> Tensor:

@@ -28,24 +28,28 @@ def learn(request: ForecastRequest, shop: Shop | None) -> tuple[Lesson, ...]:
     """The past windows, tails included, that the history holds and the request's experience lacks; newest first."""
     if shop is None or request.history is None:
         return ()
-    known = {(x.window.campaign, x.window.type, x.window.occurrence) for x in request.experience}
-    over = [
-        window
-        for window in request.past
-        if tail_end(window, shop.time_compression) <= request.now
-        and window.occurrence.end > window.occurrence.start
-        and (window.campaign, window.type, window.occurrence) not in known
-    ]
-    over.sort(key=lambda window: (window.occurrence.start, window.campaign), reverse=True)
     found = []
     counts: dict[str, int] = {}
-    for window in over:
+    for window in _unlearnt(request, shop.time_compression):
         counts[window.type] = counts.get(window.type, 0) + 1
         if counts[window.type] <= _OCCURRENCES:
             lesson = _remembered(shop, request, window)
             if lesson is not None:
                 found.append(lesson)
     return tuple(found)
+
+
+def _unlearnt(request: ForecastRequest, time_compression: float) -> list[EventWindow]:
+    """The past windows that are over, tails included, and that the experience lacks; newest first."""
+    known = {(x.window.campaign, x.window.type, x.window.occurrence) for x in request.experience}
+    over = [
+        window
+        for window in request.past
+        if tail_end(window, time_compression) <= request.now
+        and window.occurrence.end > window.occurrence.start
+        and (window.campaign, window.type, window.occurrence) not in known
+    ]
+    return sorted(over, key=lambda window: (window.occurrence.start, window.campaign), reverse=True)
 
 
 def usable(experience: Sequence[Lesson]) -> list[Lesson]:

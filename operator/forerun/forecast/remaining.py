@@ -54,6 +54,21 @@ def _course(seen: Seen, terms: Sequence[Term], floor_rps: float, log_sd: float) 
     begun = [term for term in terms if term.start <= seen.now]
     if any(term.is_known for term in begun):
         return None  # earlier occurrences say what comes; they may well come back after a dip
+    since = _since_onset(seen, begun, floor_rps, log_sd)
+    if since is None:
+        return None
+    times, demand = since
+    return Course(
+        anchor_rps=_anchor(demand, begun),
+        slope=_slope(times, demand),
+        usual_rps=float(seen.usual[-1]) + floor_rps,
+        until=max(term.start + term.window for term in begun),
+        window=max(term.window for term in begun),
+    )
+
+
+def _since_onset(seen: Seen, begun: Sequence[Term], floor_rps: float, log_sd: float) -> tuple[Array, Array] | None:
+    """Times and smooth demand (requests/s) from the onset on; None before it, and where it was only just."""
     latest = max((term.start for term in begun), default=np.inf)
     smooth = despiked(seen.demand)
     arrived = np.log((smooth + floor_rps) / (seen.usual + floor_rps)) > max(np.log(_ARRIVED), _ARRIVED_NOISE * log_sd)
@@ -62,18 +77,15 @@ def _course(seen: Seen, terms: Sequence[Term], floor_rps: float, log_sd: float) 
     if not lasting.size:
         return None
     times, demand = seen.times[lasting[0] :], smooth[lasting[0] :]
-    if demand.size < _LEAST_BINS:
-        return None
+    return (times, demand) if demand.size >= _LEAST_BINS else None
+
+
+def _anchor(demand: Array, begun: Sequence[Term]) -> float:
+    """Where demand (requests/s) stands; after a dip that may be made up for, nearer to its peak."""
     peak = float(demand.max())
     present = float(np.median(demand[-max(3, demand.size // _PRESENT_SHARE) :]))
     back = (present / peak - _FALL) / (_DIP - _FALL) if any(term.type in LATE_PEAKS for term in begun) else 0.0
-    return Course(
-        anchor_rps=present + (peak - present) * float(np.clip(back, 0.0, 1.0)),
-        slope=_slope(times, demand),
-        usual_rps=float(seen.usual[-1]) + floor_rps,
-        until=max(term.start + term.window for term in begun),
-        window=max(term.window for term in begun),
-    )
+    return present + (peak - present) * float(np.clip(back, 0.0, 1.0))
 
 
 def _slope(times: Array, demand: Array) -> float:

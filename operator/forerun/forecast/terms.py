@@ -179,12 +179,7 @@ class _Known:
             known = learnt(prior, ())
             return cls(pooled(declared) if only and declared else size(known, declared), None, ())
         sizes = [lesson_size(one, _then(one.lesson, shop), base.pivot_rps, base.floor_rps) for one in weighed]
-        scores = [
-            (one.weight, found - told.mean)
-            for one, found in zip(weighed, sizes, strict=True)
-            for told in _declared_then(one.lesson, shop)
-        ]
-        declared = trusted(declared, trust(scores))
+        declared = trusted(declared, trust(_misses(weighed, sizes, shop)))
         past = [(one.weight, Belief(found, _READ_LOG_SD)) for one, found in zip(weighed, sizes, strict=True)]
         usual = shop.usual(slice_middles(start, seconds))
         ways = courses(weighed, usual, base.pivot_rps, base.floor_rps, declared)
@@ -213,8 +208,13 @@ def _declared(window: EventWindow, shop: Shop, usual_rps: float | None = None) -
     return [pooled(beliefs)] if beliefs else []
 
 
-def _declared_then(lesson: Lesson, shop: Shop) -> list[Belief]:
-    return _declared(lesson.window, shop, max(lesson.usual_rps, 0.0))
+def _misses(weighed: Sequence[Weighed], sizes: Sequence[float], shop: Shop) -> list[tuple[float, float]]:
+    """(weight, size - what was declared of it) of the lessons for which anything was; `sizes` in the same order."""
+    return [
+        (one.weight, found - told.mean)
+        for one, found in zip(weighed, sizes, strict=True)
+        for told in _declared(one.lesson.window, shop, max(one.lesson.usual_rps, 0.0))
+    ]
 
 
 def _term(window: EventWindow, shop: Shop, known: _Known, origin: float, again: bool) -> Term:

@@ -8,6 +8,7 @@ import pytest
 
 from forerun.domain.observation import DemandSeries
 from forerun.forecast.baseline import fit_baseline, fit_tables, tabulate
+from forerun.forecast.observed import observe
 
 DAY = 86400.0
 
@@ -119,3 +120,16 @@ def test_a_level_that_persists_is_carried_over_and_one_that_does_not_is_not(scen
     hour_ahead = np.array([13.0])
     assert of_days.carryover.at(hour_ahead)[0, 1:].sum() > 0.6
     assert of_hours.carryover.at(hour_ahead)[0, 1] < 0.1
+
+
+@pytest.mark.parametrize("days", [3, 10])
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_a_level_that_shifted_days_ago_is_followed(scene, days, factor):
+    now = scene.start - timedelta(hours=1)
+    shifted = now - timedelta(days=days)
+    history = scene.history(days=28, now=now, demand=lambda at: weekly(at) * (factor if at > shifted else 1.0))
+    shop = observe(scene.request(scene.window(), now=now, history=history), 1.0)
+    for hours in (1, 6, 24):
+        at = now + timedelta(hours=hours)
+        (usual,) = shop.usual(np.array([at.timestamp()]))
+        assert usual == pytest.approx(factor * weekly(at), rel=0.35, abs=12.0), hours

@@ -173,6 +173,17 @@ def test_a_late_spike_is_still_expected_and_then_followed(scene):
     assert quantile_at(late, now + timedelta(minutes=5), MEDIAN) == pytest.approx(600.0, rel=0.35)
 
 
+def test_an_early_spike_is_followed_from_the_start_on(scene):
+    """Sent a quarter of an hour too early: at the start the worst is there already."""
+    onset = scene.start - timedelta(minutes=15)
+
+    def demand(at):
+        return 100.0 if at < onset else 600.0
+
+    now, after = live(scene, demand, 5)
+    assert quantile_at(after, now + timedelta(minutes=5), MEDIAN) == pytest.approx(600.0, rel=0.35)
+
+
 def test_one_outlier_among_the_samples_moves_little(scene):
     now = scene.start + timedelta(minutes=40)
     clean = scene.series(scene.start - timedelta(hours=2), now, 15.0, lambda at: 300.0 if at >= scene.start else 95.0)

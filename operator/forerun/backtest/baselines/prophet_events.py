@@ -95,8 +95,7 @@ def _samples(view: View, times: Array, values: Array) -> Array:
 
 
 def _model(within_days: bool, covered_days: float) -> Any:
-    for name in ("prophet", "prophet.plot", "cmdstanpy"):
-        logging.getLogger(name).disabled = True  # they tell of every fit, and of plots that nobody asked for
+    _silence()
     prophet = importlib.import_module("prophet")
     weeks, years = covered_days >= 14.0, covered_days / 365.0
     model = prophet.Prophet(
@@ -108,6 +107,12 @@ def _model(within_days: bool, covered_days: float) -> Any:
     for name in ("working", "weekend") if within_days and weeks else ():
         model.add_seasonality(name=f"daily_{name}", period=1, fourier_order=_DAILY_ORDER, condition_name=name)
     return model
+
+
+def _silence() -> None:
+    """Prophet and its parts tell of every fit, and of plots that nobody asked for."""
+    for name in ("prophet", "prophet.plot", "cmdstanpy"):
+        logging.getLogger(name).disabled = True
 
 
 def _frame(pandas: Any, times: Array, columns: dict[str, Array], names: Sequence[str]) -> Any:

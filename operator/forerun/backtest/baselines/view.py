@@ -1,5 +1,6 @@
 """A decision's request as numbers on one grid: bin 0 is the first of the window, and bins before it lie in the past."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -79,22 +80,19 @@ class View:
         series = [found for found in (request.history, request.recent) if found is not None and found.values]
         first = min((found.start.timestamp() for found in series), default=start)
         zero = max(round(7 * DAY_SECONDS / step), int(np.ceil((start - first) / step)))
-        values = np.full(zero + decision.bins, np.nan)
-        for found in series:  # recent comes last: it is the finer one
-            binned = _binned(found, start - zero * step, step, values.size)
-            values = np.where(np.isfinite(binned), binned, values)
+        values = _laid(series, start - zero * step, step, zero + decision.bins)
         known = int(np.clip(np.floor((now - start) / step + 1e-6) + zero, 0, values.size))
         values[known:] = np.nan
         kind = kind_of(request.upcoming[0]) if request.upcoming else decision.kind
-        finished = sorted({_index(past, start, step) + zero for past in request.past if kind_of(past) == kind})
-        others = [past for past in request.past if kind_of(past) != kind] + list(request.upcoming[1:])
-        placed = sorted({(_index(other, start, step) + zero, kind_of(other)) for other in others})
+        past = _placed(request.past, start, step, zero)
+        others = {(index, which) for index, which in past if which != kind}
+        ahead = _placed(request.upcoming[1:], start, step, zero)
         return cls(
             *(step, start, zero, known, decision.bins, values),
             _masked((*request.past, *request.upcoming[1:]), start - zero * step, step, values.size, decision.bins),
             kind,
-            tuple(index for index in finished if index >= 0),
-            tuple((which, index) for index, which in placed if index >= 0),
+            tuple(index for index, _ in sorted(past - others)),
+            tuple((which, index) for index, which in sorted(others | ahead)),
         )
 
 
@@ -103,8 +101,10 @@ def kind_of(window: EventWindow) -> str:
     return window.campaign
 
 
-def _index(window: EventWindow, start: float, step: float) -> int:
-    return round((window.occurrence.start.timestamp() - start) / step)
+def _placed(windows: Sequence[EventWindow], start: float, step: float, zero: int) -> set[tuple[int, str]]:
+    """(grid index, kind) of the windows that begin on the grid; the bin at `start` is number `zero`."""
+    placed = {(round((w.occurrence.start.timestamp() - start) / step) + zero, kind_of(w)) for w in windows}
+    return {(index, kind) for index, kind in placed if index >= 0}
 
 
 def _masked(others: tuple[EventWindow, ...], first: float, step: float, size: int, bins: int) -> Mask:
@@ -115,6 +115,15 @@ def _masked(others: tuple[EventWindow, ...], first: float, step: float, size: in
         end = int(np.ceil((window.occurrence.end.timestamp() - first) / step - 1e-6))
         masked[max(begin, 0) : max(end, begin + bins, 0)] = True
     return masked
+
+
+def _laid(series: Sequence[DemandSeries], first: float, step: float, size: int) -> Array:
+    """Demand on the grid from `first`; where several series know a bin, the last of them has the word."""
+    values = np.full(size, np.nan)
+    for found in series:
+        binned = _binned(found, first, step, size)
+        values = np.where(np.isfinite(binned), binned, values)
+    return values
 
 
 def _binned(series: DemandSeries, first: float, step: float, size: int) -> Array:
