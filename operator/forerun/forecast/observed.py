@@ -15,9 +15,9 @@ from forerun.forecast.grid import tail_end
 from forerun.forecast.remaining import despiked
 from forerun.forecast.units import Seen
 
-_COMPARED_SECONDS = 3600.0  # so much of the recent past says how high demand is now
+_COMPARED_SECONDS = 1800.0  # its median says how high demand is now
 _INDEPENDENT_SECONDS = 600.0  # samples closer together than this err together
-_LARGEST_SHIFT = 1.0  # log, on the baseline's scale
+_LARGEST_SHIFT = 2.5  # log, on the baseline's scale: some thirty times the usual
 _MOST_BINS = 48  # of what was seen inside a window
 _LIVE_MEMORY = 0.2  # of the window: older bins count less, so that a late turn is noticed
 _CACHED_FITS = 1024

@@ -214,7 +214,7 @@ def test_before_the_start_only_the_level_is_corrected_and_within_bounds(scene):
 
     plain, more, absurd = at_ratio(1.0), at_ratio(1.5), at_ratio(1000.0)
     assert 1.1 < more / plain < 1.6
-    assert 2.0 < absurd / plain < 4.5
+    assert 5.0 < absurd / plain < 40.0  # an hour of it is real, or nobody can tell; but not without end
 
 
 def test_nothing_after_now_is_looked_at(scene):
