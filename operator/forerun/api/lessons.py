@@ -15,19 +15,13 @@ from forerun.api.models_storefront import LEARNT_VERSION, LOWEST_MILLI, MOST_LES
 from forerun.api.plans import figure
 from forerun.api.refusals import parsed
 from forerun.domain.campaign import CampaignType, Expected, Occurrence
-from forerun.domain.forecast import CURVE_POINTS, EventWindow, Lesson
+from forerun.domain.forecast import CURVE_POINTS, EventWindow, Identity, Lesson
 
 LEAST_OF_TYPE = MOST_LESSONS // len(CampaignType)
-Identity = tuple[str, CampaignType, Occurrence]
 
 _USUAL_DIGITS = 6  # significant ones
 _LARGEST_USUAL = 999_999_999_999_999.0
 _AROUND = 1  # the peak of a curve is the highest mean of a slice and so many on each side
-
-
-def identity(window: EventWindow) -> Identity:
-    """What makes two windows one occurrence: campaign, type, start and end."""
-    return window.campaign, window.type, window.occurrence
 
 
 def lessons_from(status: object) -> tuple[Lesson, ...]:
@@ -49,7 +43,7 @@ def merged(known: Iterable[Lesson], learnt: Iterable[Lesson]) -> tuple[Lesson, .
     """
     found: dict[Identity, Lesson] = {}
     for lesson in (*known, *learnt):
-        found.setdefault(identity(lesson.window), lesson)
+        found.setdefault(lesson.window.identity, lesson)
     newest_first = sorted((lesson for lesson in found.values() if _is_whole(lesson)), key=_age, reverse=True)
     counts = dict.fromkeys(CampaignType, 0)
     kept: list[Lesson] = []
@@ -69,7 +63,7 @@ def learnt_with(stored: Any, lessons: Sequence[Lesson]) -> Any:
         return stored
     known = lessons_from({"learnt": stored})
     wanted = merged(known, lessons)
-    if {identity(lesson.window) for lesson in wanted} == {identity(lesson.window) for lesson in known}:
+    if {lesson.window.identity for lesson in wanted} == {lesson.window.identity for lesson in known}:
         return stored
     return {
         "version": LEARNT_VERSION,

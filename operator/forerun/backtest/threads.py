@@ -2,9 +2,9 @@
 
 import os
 
-_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+from forerun.forecast.process import THREAD_VARIABLES
 
 
 def pin_threads() -> None:
     """For this process, as far as numpy is not imported yet, and for every process it starts."""
-    os.environ.update(dict.fromkeys(_VARIABLES, "1"))
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from forerun.api.lessons import Identity, identity, merged
+from forerun.api.lessons import merged
 from forerun.api.windows import past_occurrences
 from forerun.controllers.index import Index
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key, ScheduledCampaign
-from forerun.domain.forecast import CURVE_POINTS, EventWindow, Lesson
+from forerun.domain.forecast import CURVE_POINTS, EventWindow, Identity, Lesson
 from forerun.domain.observation import DemandSeries
 from forerun.forecast.grid import tail_end
 from forerun.settings import Settings
@@ -84,7 +84,7 @@ class Learner:
         known = _identities(self.experience(key, state))
         whole = [lesson for lesson in learnt if tail_end(lesson.window, self._settings.time_compression) <= until]
         state.learnt = merged(state.learnt, whole)
-        new = [lesson.window for lesson in self.experience(key, state) if identity(lesson.window) not in known]
+        new = [lesson.window for lesson in self.experience(key, state) if lesson.window.identity not in known]
         for window in new:
             state.unlearnt.pop(window, None)
             _log.info(
@@ -96,7 +96,7 @@ class Learner:
         """Forget what stands in the status by now, or has no place there."""
         stored = _identities(self._index.lessons.get(key, ()))
         known = self.experience(key, state)
-        state.learnt = tuple(lesson for lesson in known if identity(lesson.window) not in stored)
+        state.learnt = tuple(lesson for lesson in known if lesson.window.identity not in stored)
 
     def _since(self, now: datetime) -> datetime:
         return now - timedelta(seconds=self._settings.history_seconds / self._settings.time_compression)
@@ -118,12 +118,12 @@ def window_of(scheduled: ScheduledCampaign) -> EventWindow:
 def _missing(past: Sequence[EventWindow], known: Sequence[Lesson]) -> list[EventWindow]:
     """Those that are not known, and that would be kept among what is."""
     identities = _identities(known)
-    unknown = [window for window in past if identity(window) not in identities]
+    unknown = [window for window in past if window.identity not in identities]
     if not unknown:
         return []
     kept = _identities(merged(known, [Lesson(window, 0.0, 0.0, (None,) * CURVE_POINTS) for window in unknown]))
-    return [window for window in unknown if identity(window) in kept]
+    return [window for window in unknown if window.identity in kept]
 
 
 def _identities(lessons: Iterable[Lesson]) -> set[Identity]:
-    return {identity(lesson.window) for lesson in lessons}
+    return {lesson.window.identity for lesson in lessons}

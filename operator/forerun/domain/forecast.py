@@ -16,6 +16,9 @@ CURVE_POINTS = 60
 CURVE_SPAN = 1.25  # windows: the tail after the end is learnt as well
 
 
+Identity = tuple[str, CampaignType, Occurrence]
+
+
 @dataclass(frozen=True, slots=True)
 class EventWindow:
     """One occurrence as the forecast sees it. Past ones are masked in the baseline and learnt from."""
@@ -26,6 +29,11 @@ class EventWindow:
     expected: Expected
     overlap: Overlap = Overlap.SUM
     priority: int = 0
+
+    @property
+    def identity(self) -> Identity:
+        """What makes two windows one occurrence: campaign, type, start and end."""
+        return self.campaign, self.type, self.occurrence
 
 
 @dataclass(frozen=True, slots=True)

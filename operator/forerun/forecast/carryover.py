@@ -29,8 +29,9 @@ _BOUNDS = (-0.3, 1.0)  # of a coefficient: no deviation grows by itself
 class Carryover:
     """`coefficients` [horizons, 3] at `horizons` bins ahead, for (daily profile against usual, last hour, last day).
 
-    An hour has `hour` bins, a day (a week, where a bin is a day) `day`. `residual` is the series' own, [bins]. Running
-    sums over the hours of the series: `sums` of it within `limit`, `counts` of the bins measured, both [hours + 1].
+    An hour has `hour` bins, a day `bins`, and what is called the last day `day`: a week, where a bin is a day.
+    `residual` is the series' own, [bins of the series]. Running sums over its hours: `sums` of it within `limit`,
+    `counts` of the bins measured, both [hours + 1].
     """
 
     horizons: Array
@@ -40,6 +41,7 @@ class Carryover:
     counts: Array
     hour: int
     day: int
+    bins: int
     limit: float
 
     @property
@@ -71,7 +73,7 @@ class Carryover:
         coefficients = self.at(ahead)
         hour, day = (np.clip(levels[..., i, None], -self.limit, self.limit) for i in (0, 1))
         found = coefficients[:, 0] * against + coefficients[:, 1] * hour + coefficients[:, 2] * day
-        days = np.maximum(ahead, 0.0) / (self.day if self.hour < self.day and self.day % 7 else 1.0)
+        days = np.maximum(ahead, 0.0) / self.bins
         beyond = np.maximum(levels - self.limit, 0.0)
         shift = np.maximum(beyond[..., 0, None] * np.exp(-days), beyond[..., 1, None] * np.exp(-days / 7.0))
         return np.asarray(found + _SHIFTED * shift)
@@ -109,7 +111,9 @@ def fit_carryover(residual: Single, against: Single) -> list[Carryover]:
     horizons = np.unique(np.maximum(1, np.round(np.array(_HORIZON_DAYS) * bins)))
     found = np.stack([_fit(of, float(horizon), variance) for horizon in horizons], axis=1).clip(*_BOUNDS)
     return [
-        Carryover(horizons, found[index], flat[index], sums[index], counts[index], hour, of.day, float(limit[index]))
+        Carryover(
+            horizons, found[index], flat[index], sums[index], counts[index], hour, of.day, bins, float(limit[index])
+        )
         for index in range(series)
     ]
 

@@ -41,13 +41,13 @@ def learn(request: ForecastRequest, shop: Shop | None) -> tuple[Lesson, ...]:
 
 def _unlearnt(request: ForecastRequest, time_compression: float) -> list[EventWindow]:
     """The past windows that are over, tails included, and that the experience lacks; newest first."""
-    known = {(x.window.campaign, x.window.type, x.window.occurrence) for x in request.experience}
+    known = {lesson.window.identity for lesson in request.experience}
     over = [
         window
         for window in request.past
         if tail_end(window, time_compression) <= request.now
         and window.occurrence.end > window.occurrence.start
-        and (window.campaign, window.type, window.occurrence) not in known
+        and window.identity not in known
     ]
     return sorted(over, key=lambda window: (window.occurrence.start, window.campaign), reverse=True)
 

@@ -21,7 +21,7 @@ _ANSWER_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
 _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 60.0
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 Answers = list[Forecast | Hold]
 
@@ -139,7 +139,7 @@ class ForecastProcess:
         return await asyncio.to_thread(lambda: [wire.answer_from(answer) for answer in frame["answers"]])
 
     async def _spawn(self, *, revived: bool) -> _Worker:
-        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(self._threads))
+        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(self._threads))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

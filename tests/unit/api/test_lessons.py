@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forerun.api.convert import learnt_with, lessons_from
-from forerun.api.lessons import LEAST_OF_TYPE, identity, merged, peak_log_uplift
+from forerun.api.lessons import LEAST_OF_TYPE, merged, peak_log_uplift
 from forerun.api.models_storefront import MOST_LESSONS, NOT_MEASURED
 from forerun.api.scalars import DECIMAL_PATTERN
 from forerun.domain.campaign import CampaignType, Expected, Occurrence
@@ -62,13 +62,13 @@ def written(*found):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(lessons, min_size=1, max_size=4, unique_by=lambda lesson: identity(lesson.window)))
+@given(st.lists(lessons, min_size=1, max_size=4, unique_by=lambda lesson: lesson.window.identity))
 def test_every_lesson_comes_back_to_the_milli(found):
-    back = {identity(lesson.window): lesson for lesson in read(written(*found))}
+    back = {lesson.window.identity: lesson for lesson in read(written(*found))}
 
-    assert back.keys() == {identity(lesson.window) for lesson in found}
+    assert back.keys() == {lesson.window.identity for lesson in found}
     for before in found:
-        after = back[identity(before.window)]
+        after = back[before.window.identity]
         assert after.window == before.window  # what was declared as well, to the last digit
         assert isclose(after.usual_rps, before.usual_rps, rel_tol=1e-5, abs_tol=1e-9)
         assert abs(after.noise_log_sd - before.noise_log_sd) <= 0.000_501
@@ -206,10 +206,10 @@ def test_the_cap_holds_for_any_mixture(found):
     kept = merged((), every)
     newest_first = sorted(every, key=lambda one: one.window.occurrence, reverse=True)
 
-    assert len(kept) == min(MOST_LESSONS, len({identity(one.window) for one in every}))
+    assert len(kept) == min(MOST_LESSONS, len({one.window.identity for one in every}))
     for kind in CampaignType:
-        unique = list({identity(one.window): one for one in newest_first if one.window.type is kind}.values())
-        assert {identity(one.window) for one in unique[:LEAST_OF_TYPE]} <= {identity(one.window) for one in kept}
+        unique = list({one.window.identity: one for one in newest_first if one.window.type is kind}.values())
+        assert {one.window.identity for one in unique[:LEAST_OF_TYPE]} <= {one.window.identity for one in kept}
     # the order in which they were learnt does not matter
     assert merged(every[::-1], kept) == kept
 
