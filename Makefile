@@ -7,7 +7,7 @@ STAMPS := .venv/stamps
 READY := $(STAMPS)/package $(STAMPS)/torch
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: help setup binaries demo test verify manifests bench bench-control-loop bench-forecast lock clean
+.PHONY: help setup binaries demo test verify manifests bench bench-control-loop bench-forecast bench-arena bench-live lock clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -35,13 +35,19 @@ manifests: setup binaries ## write crds/, the chart's copy of them and manifests
 	$(BIN)/forerun crds
 	$(BIN)/python tools/render_manifests.py
 
-bench: bench-control-loop bench-forecast ## run every benchmark
+bench: bench-control-loop bench-forecast bench-arena ## run every benchmark
 
 bench-control-loop: setup binaries ## measure 1,000 campaigns on 500 storefronts beside a bare PATCH loop
 	@$(BIN)/python tests/benchmarks/control_loop.py $(ARGS)
 
 bench-forecast: $(READY) $(STAMPS)/backtest ## score the forecast beside library baselines: make bench-forecast ARGS="--trace worldcup98-minute"
 	@$(BIN)/python tests/benchmarks/forecast.py $(ARGS)
+
+bench-arena: $(READY) ## compare with the HPA, KEDA cron and others on traces and generated campaigns: make bench-arena ARGS="--share 0.1"
+	@$(BIN)/python tests/benchmarks/arena.py $(ARGS)
+
+bench-live: setup binaries ## run beside the real KEDA and the real HPA, at ten times the speed (18 minutes; KEDA is built once, 9 minutes)
+	@$(BIN)/python tests/benchmarks/live.py $(ARGS)
 
 lock: setup ## pin the newest versions that fit anew: the three requirements*.lock
 	$(BIN)/python -m pip install --quiet uv

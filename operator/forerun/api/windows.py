@@ -11,7 +11,7 @@ from itertools import islice
 
 from forerun.api import recurrence
 from forerun.api.zones import to_utc, to_wall, zone
-from forerun.domain.campaign import Occurrence, Schedule
+from forerun.domain.campaign import Campaign, Occurrence, Schedule, ScheduledCampaign
 
 MOST_OCCURRENCES = 1000
 HORIZON = timedelta(days=400)
@@ -56,6 +56,17 @@ def past_occurrences(schedule: Schedule, since: datetime, now: datetime) -> tupl
     """The occurrences that ended in `(since, now]`, ascending; at most the last 1,000."""
     ended = [found for found in _overlapping(schedule, since, now) if found.end <= now]
     return tuple(ended[-MOST_OCCURRENCES:])
+
+
+def windows_of(campaign: Campaign, now: datetime, *, held: bool) -> list[ScheduledCampaign]:
+    """What may ask for capacity at `now`: the last occurrence while it is held, and the current or next one.
+
+    `held`: the ledger says that something stands for this campaign, whatever its hold.
+    """
+    last, following = latest_before(campaign.schedule, now), current_or_next(campaign.schedule, now)
+    hold = timedelta(seconds=campaign.release.hold_for_seconds)
+    still = last if last is not None and (held or now < last.end + hold) else None
+    return [ScheduledCampaign(campaign, occurrence) for occurrence in (still, following) if occurrence is not None]
 
 
 def window_length(schedule: Schedule) -> timedelta:

@@ -11,6 +11,7 @@ COMMANDS = {
     "run": "forerun.cli.run:run",
     "windows": "forerun.cli.windows:windows",
     "plan": "forerun.cli.plan:plan",
+    "simulate": "forerun.cli.simulate:simulate",
     "backtest": "forerun.cli.backtest:backtest",
     "crds": "forerun.cli.crds:crds",
     "status": "forerun.cli.status:status",

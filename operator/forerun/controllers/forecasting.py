@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from forerun.controllers.learning import Learner, window_of
-from forerun.controllers.observation import QUIET, Observer
+from forerun.controllers.observation import Observer
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key, ScheduledCampaign
 from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest
-from forerun.domain.observation import DemandSeries
+from forerun.domain.observation import DemandSeries, Sample
 from forerun.domain.policy import MetricsSource
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront
+from forerun.plan.cadence import ForecastMade, forecast_is_due
 from forerun.plan.executable import is_executable
 from forerun.wiring import Ports
 
@@ -132,12 +133,19 @@ class Forecaster:
         if key != state.forecast_key or state.forecast_at is None:
             return True
         settings = self._ports.settings
-        started = any(scheduled.occurrence.start <= now for scheduled in state.campaigns)
-        near = settings.forecast_refresh_seconds * (1 if started else QUIET)
-        seconds = near if active else settings.history_refresh_seconds
+        waited = now - state.forecast_at
         if state.forecast_hold is not None:
-            return now - state.forecast_at >= min(RETRY, timedelta(seconds=seconds))
-        return now - state.forecast_at >= timedelta(seconds=seconds)
+            refresh = settings.forecast_refresh_seconds if active else settings.history_refresh_seconds
+            return waited >= min(RETRY, timedelta(seconds=refresh))
+        newest = state.live[-1] if state.live else None
+        return forecast_is_due(
+            state.campaigns,
+            now,
+            ForecastMade(state.forecast_at, state.forecast, newest if isinstance(newest, Sample) else None),
+            settings.forecast_refresh_seconds,
+            settings.history_refresh_seconds,
+            active=active,
+        )
 
     async def _request(self, asking: _Asking, campaigns: tuple[ScheduledCampaign, ...]) -> Forecast | Hold:
         storefront, state, now = asking.storefront, asking.state, asking.now

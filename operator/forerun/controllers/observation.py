@@ -21,10 +21,10 @@ from forerun.domain.storefront import Storefront, Tier
 from forerun.domain.target import TargetSnapshot
 from forerun.kube.errors import ApiError
 from forerun.observe import metrics
+from forerun.plan.cadence import sample_seconds
 from forerun.signals.start_up import lead_time
 from forerun.wiring import Ports
 
-QUIET = 6  # before the start, demand only says whether the baseline has moved
 LEAD_TIME_REFRESH = timedelta(minutes=10)
 LEAD_TIME_MEMORY = timedelta(days=30)
 
@@ -83,8 +83,8 @@ class Observer:
 
     def sample_interval(self, state: StorefrontState, now: datetime) -> timedelta:
         """How often demand is looked at: seldom until the first window opens, then often until all is given back."""
-        often = timedelta(seconds=self._ports.settings.metric_interval_seconds)
-        return often if any(scheduled.occurrence.start <= now for scheduled in state.campaigns) else QUIET * often
+        often = self._ports.settings.metric_interval_seconds
+        return timedelta(seconds=sample_seconds(state.campaigns, now, often))
 
     async def source_of(self, storefront: Storefront) -> MetricsSource | Hold:
         """The MetricsSource with its token, read from the Secret that it names."""

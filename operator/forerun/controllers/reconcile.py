@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from forerun.api.windows import current_or_next, latest_before
+from forerun.api.windows import windows_of
 from forerun.controllers.execution import Executor
 from forerun.controllers.forecasting import Forecaster
 from forerun.controllers.index import Index
@@ -15,17 +15,18 @@ from forerun.controllers.planning import Planner
 from forerun.controllers.release import released_tiers, surviving_storefront
 from forerun.controllers.reporting import Reporter
 from forerun.controllers.state import StorefrontState
-from forerun.domain.campaign import Campaign, Key, ScheduledCampaign
+from forerun.domain.campaign import Key, ScheduledCampaign
 from forerun.domain.capacity import FloorDecision
 from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront, TierRelease
 from forerun.observe import metrics
+from forerun.plan.cadence import is_near, watched_ahead_seconds
 from forerun.plan.due import decide
 from forerun.plan.inputs import DueInput
+from forerun.plan.windows import window_of
 from forerun.wiring import Ports
 
-NEAR = timedelta(minutes=15)  # demand is watched from this long before the first raise
 JUST = timedelta(seconds=5)
 IDLE_RECHECK = timedelta(minutes=10)
 
@@ -149,19 +150,14 @@ class Reconciler:
         found: dict[bool, list[ScheduledCampaign]] = {False: [], True: []}
         for record in self._index.campaigns_of(key) if known else ():
             if record.value is not None:
-                found[record.value.suspend] += _windows(record.value, now, held=record.value.key.name in held)
+                found[record.value.suspend] += windows_of(record.value, now, held=record.value.key.name in held)
         state.campaigns, state.suspended = tuple(found[False]), tuple(found[True])
 
     def _is_active(self, storefront: Storefront, state: StorefrontState, now: datetime) -> bool:
         """Whether a window is near or open, or something of ours stands."""
         if state.raised:
             return True
-        lead = sum(tier.lead_time_seconds for tier in storefront.tiers)
-        ahead = NEAR / self._ports.settings.time_compression + timedelta(seconds=lead)
-        return any(
-            scheduled.occurrence.start - ahead <= now < scheduled.occurrence.end + _hold(scheduled.campaign)
-            for scheduled in state.campaigns
-        )
+        return is_near(state.campaigns, now, watched_ahead_seconds(storefront, self._ports.settings.time_compression))
 
     def _next_due(self, storefront: Storefront, state: StorefrontState, now: datetime, *, active: bool) -> datetime:
         """When this Storefront is to be looked at again if nothing happens before."""
@@ -170,10 +166,10 @@ class Reconciler:
         moments = [now + interval * (0.9 + 0.2 * random.random())]  # noqa: S311  # spread, no secret
         if state.forecast_hold is not None:
             moments.append(now + timedelta(seconds=10))
-        lead = timedelta(seconds=sum(tier.lead_time_seconds for tier in storefront.tiers))
+        ahead = timedelta(seconds=watched_ahead_seconds(storefront, settings.time_compression))
         for scheduled in state.campaigns:
             start, end = scheduled.occurrence.start, scheduled.occurrence.end
-            moments += [start - lead - NEAR / settings.time_compression, start, end, end + _hold(scheduled.campaign)]
+            moments += [start - ahead, start, end, window_of(scheduled).hold_until]
         moments += state.unlearnt.values()
         if state.plan is not None:
             prepare = timedelta(seconds=settings.prepare_seconds)
@@ -203,17 +199,6 @@ def _raise_is_due(state: StorefrontState, now: datetime) -> bool:
 def _spread(key: Key) -> float:
     """A number in [0, 1) that differs between Storefronts."""
     return hash(str(key)) % 1000 / 1000
-
-
-def _windows(campaign: Campaign, now: datetime, *, held: bool) -> list[ScheduledCampaign]:
-    """The last occurrence while it is held, and the current or next one."""
-    last, following = latest_before(campaign.schedule, now), current_or_next(campaign.schedule, now)
-    still = last if last is not None and (held or now < last.end + _hold(campaign)) else None
-    return [ScheduledCampaign(campaign, occurrence) for occurrence in (still, following) if occurrence is not None]
-
-
-def _hold(campaign: Campaign) -> timedelta:
-    return timedelta(seconds=campaign.release.hold_for_seconds)
 
 
 def _left_behind(storefront: Storefront, state: StorefrontState) -> bool:

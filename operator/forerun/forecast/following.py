@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from forerun.forecast import draws
+from forerun.forecast.baseline import Array
 from forerun.forecast.slots import Slot, column, combined, padded
 from forerun.forecast.units import Course, Unit
 
@@ -16,14 +17,20 @@ _SEASON_SECONDS = 12 * 3600.0  # a window so long follows the usual hours of the
 _OPEN = Course(float("inf"), 0.0, 1.0, 0.0, 1.0)
 
 
-def noise_share(unit: Unit) -> float:
-    """A live window's noise as a share of the history's residual, at most 1.
+def noise_share(unit: Unit) -> Array:
+    """A live window's noise as a share of the history's residual in each cell, [cells], at most 1.
 
-    The residual holds whole hours off the profile; those a live window has just been corrected for.
+    The residual holds whole hours off the profile; those a live window has just been corrected for. What is near has
+    the noise of the last samples, what is far that of the window so far.
     """
     if unit.seen is None or unit.seen.noise_log_sd is None:
-        return 1.0
-    return min(1.0, unit.seen.noise_log_sd / unit.residual_log_sd)
+        return np.ones(unit.low.size)
+    far = min(1.0, unit.seen.noise_log_sd / unit.residual_log_sd)
+    if unit.seen.lately is None:
+        return np.full(unit.low.size, far)
+    near = min(far, unit.seen.lately.noise_log_sd / unit.residual_log_sd)
+    memory = _MEMORY * max(term.window for term in unit.terms)
+    return np.asarray(far + (near - far) * np.exp(-np.clip(unit.low - unit.seen.now, 0.0, None) / memory))
 
 
 def fading_of(units: Sequence[Unit], low: Tensor, high: Tensor) -> Tensor:
@@ -89,12 +96,22 @@ def _to_come(slot: Slot, now: Tensor) -> Tensor:
 
 def known(total: Tensor, units: Sequence[Unit], low: Tensor, high: Tensor) -> Tensor:
     """Cells that are over carry what was measured; of the one that runs, what was seen is the least."""
-    nothing = np.empty(0)
-    measured = padded([unit.seen.cells if unit.seen else nothing for unit in units], float("nan"))
-    short = low.shape[1] - measured.shape[1]
-    measured = torch.nn.functional.pad(measured, (0, short), value=float("nan")).clamp(0.0, 1e15)[:, :, None]
-    covered = column([unit.seen.covered if unit.seen else -float("inf") for unit in units])
+    measured = _measured(units, low.shape[1])[:, :, None]
+    covered = _covered(units)
     over = (high <= covered * (1.0 + 1e-6))[:, :, None] & ~measured.isnan()
     running = ((low < covered) & (high > covered))[:, :, None] & ~measured.isnan()
     total = torch.where(running, torch.maximum(total, measured), total)
     return torch.where(over, measured.expand_as(total), total)
+
+
+def _covered(units: Sequence[Unit]) -> Tensor:
+    """Until when demand was measured, [units, 1]."""
+    return column([unit.seen.covered if unit.seen else -float("inf") for unit in units])
+
+
+def _measured(units: Sequence[Unit], cells: int) -> Tensor:
+    """What was measured in each cell, [units, cells]; NaN where nothing was."""
+    nothing = np.empty(0)
+    measured = padded([unit.seen.cells if unit.seen else nothing for unit in units], float("nan"))
+    short = cells - measured.shape[1]
+    return torch.nn.functional.pad(measured, (0, short), value=float("nan")).clamp(0.0, 1e15)

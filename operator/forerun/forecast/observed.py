@@ -12,14 +12,16 @@ from forerun.domain.forecast import EventWindow, ForecastRequest
 from forerun.domain.observation import DemandSeries
 from forerun.forecast.baseline import Array, Baseline, clean, fit_baseline, outside
 from forerun.forecast.grid import tail_end
-from forerun.forecast.remaining import despiked
-from forerun.forecast.units import Seen
+from forerun.forecast.remaining import despiked, noise
+from forerun.forecast.units import Lately, Seen
 
 _COMPARED_SECONDS = 1800.0  # its median says how high demand is now
 _INDEPENDENT_SECONDS = 600.0  # samples closer together than this err together
 _LARGEST_SHIFT = 2.5  # log, on the baseline's scale: some thirty times the usual
 _MOST_BINS = 48  # of what was seen inside a window
 _LIVE_MEMORY = 0.2  # of the window: older bins count less, so that a late turn is noticed
+_LATELY_SHARE, _LATELY_POINTS = 24.0, 8
+_LATELY_LEAST_SECONDS, _LATELY_MOST_SECONDS = 240.0, 3600.0
 _CACHED_FITS = 1024
 
 _fits: OrderedDict[tuple[object, ...], tuple[DemandSeries, Baseline | None]] = OrderedDict()
@@ -139,6 +141,26 @@ def seen_since(shop: Shop, start: float, origin: float, window: float) -> Seen |
     return Seen((times - origin) * scale, values, shop.usual(times), (shop.now - origin) * scale, _LIVE_MEMORY * window)
 
 
+def lately(shop: Shop, start: float, origin: float, window: float) -> Lately | None:
+    """The last samples since `start`, as `seen_since` takes it; None where they are fewer than two.
+
+    They span a twenty-fourth of the window, from four minutes to an hour.
+    """
+    if shop.measured is None:
+        return None
+    scale = shop.time_compression
+    span = float(np.clip(window / _LATELY_SHARE, _LATELY_LEAST_SECONDS, _LATELY_MOST_SECONDS))
+    times, values = clean(shop.measured, shop.now)
+    floor = shop.baseline.floor_rps
+    noise_log_sd = noise(values[-_MOST_BINS:], floor, shop.baseline.residual_log_sd)
+    near = (times >= start) & (times > shop.now - span / scale)
+    if near.sum() < 2:
+        return None
+    times, values = _binned(times[near], values[near], _LATELY_POINTS)
+    each = near.sum() / times.size
+    return Lately((times - origin) * scale, values, span, noise_log_sd / float(each) ** 0.5)
+
+
 def measured_cells(shop: Shop, low: Array, high: Array) -> tuple[Array, float]:
     """(mean demand measured in each cell, NaN where nothing was; epoch seconds until which cells are known).
 
@@ -166,11 +188,11 @@ def measured_cells(shop: Shop, low: Array, high: Array) -> tuple[Array, float]:
     return found, min(float(times[-1]) + half, shop.now)
 
 
-def _binned(times: Array, values: Array) -> tuple[Array, Array]:
-    """Medians of at most `_MOST_BINS` bins of equally many samples."""
-    if times.size <= _MOST_BINS:
+def _binned(times: Array, values: Array, most: int = _MOST_BINS) -> tuple[Array, Array]:
+    """Medians of at most `most` bins of equally many samples."""
+    if times.size <= most:
         return times, values
-    parts: list[npt.NDArray[np.int64]] = np.array_split(np.arange(times.size), _MOST_BINS)
+    parts: list[npt.NDArray[np.int64]] = np.array_split(np.arange(times.size), most)
     return (
         np.array([times[part].mean() for part in parts]),
         np.array([np.median(values[part]) for part in parts]),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from forerun.domain.forecast import LEVELS
 from forerun.forecast import draws
+from forerun.forecast.anchor import anchored
 from forerun.forecast.baseline import ABSURD_RPS
 from forerun.forecast.correction import Corrected, corrected
 from forerun.forecast.following import bounded, drifting, fading_of, known, noise_share
@@ -76,6 +77,7 @@ def _simulate(units: Sequence[Unit], paths: int) -> list[UnitPaths]:
     total = total.mul_(torch.exp(state.level[:, None, :] + state.below[:, None, :] * fading))
     total = total.add_(state.above[:, None, :] * fading)
     if live:
+        total = anchored(total, units, low, high, fading[:, :, 0])
         total = drifting(bounded(total, units, state.slots, low, high), units, high)
     total = total.mul_(_noise(units, state, low.shape[1])).sub_(floor).nan_to_num_(nan=ABSURD_RPS)
     total = total.clamp_(0.0, ABSURD_RPS)
@@ -101,7 +103,7 @@ def _noise(units: Sequence[Unit], state: Corrected, cells: int) -> Tensor:
     table = np.zeros((len(units), cells, most), dtype=np.float32)
     for index, unit in enumerate(units):
         swings = unit.residual - unit.residual.mean(axis=1, keepdims=True)
-        table[index, : unit.low.size, : swings.shape[0]] = swings.T * noise_share(unit)
+        table[index, : unit.low.size, : swings.shape[0]] = swings.T * noise_share(unit)[:, None]
     paths = state.level.shape[1]
     found = torch.gather(torch.as_tensor(table), 2, state.rows[:, None, :].expand(-1, cells, -1))
     found = found * steady(state.slots)[:, None, :]

@@ -28,7 +28,7 @@ from forerun.forecast.evidence import (
     usual_from_declared,
 )
 from forerun.forecast.grid import GridSegment, make_grid
-from forerun.forecast.observed import Shop, cell_edges, highest_usual, measured_cells, seen_since
+from forerun.forecast.observed import Shop, cell_edges, highest_usual, lately, measured_cells, seen_since
 from forerun.forecast.priors import PRIORS
 from forerun.forecast.relevance import relevant
 from forerun.forecast.remaining import followed
@@ -136,7 +136,9 @@ def _seen(windows: Sequence[EventWindow], shop: Shop, origin: float) -> Seen | N
     if not begun:
         return None
     longest = max((o.end - o.start).total_seconds() for o in begun) * shop.time_compression
-    return seen_since(shop, min(o.start for o in begun).timestamp(), origin, longest)
+    start = min(o.start for o in begun).timestamp()
+    seen = seen_since(shop, start, origin, longest)
+    return None if seen is None else replace(seen, lately=lately(shop, start, origin, longest))
 
 
 def _poisson(usual_rps: float, seconds: float) -> float:

@@ -66,6 +66,16 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
+class Lately:
+    """Demand of the last minutes, [points] over the last `span` seconds; `noise_log_sd` is that of a point."""
+
+    times: Array
+    demand: Array
+    span: float
+    noise_log_sd: float
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Demand measured since the first start, in bins: `times` are their middles, `usual` the baseline there.
 
@@ -83,6 +93,7 @@ class Seen:
     covered: float = -inf
     noise_log_sd: float | None = None
     course: Course | None = None
+    lately: Lately | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,20 @@ from forerun.plan.service_level import level_of, quantile_at
 from forerun.plan.windows import Stretch, window_of
 
 
+class Merge(NamedTuple):
+    """How close together records are one: `near_seconds` up to `near_until` (seconds since 1970), then `far_seconds`.
+
+    What is near decides which floor stands, and is planned again soon; what is far shall only be few steps.
+    """
+
+    near_seconds: float
+    far_seconds: float
+    near_until: float
+
+    def seconds_at(self, at: float) -> float:
+        return self.near_seconds if at < self.near_until else self.far_seconds
+
+
 class Record(NamedTuple):
     """From `at` on (whole seconds, within the stretch) the shop has to be ready for `door_rps`."""
 
@@ -19,17 +33,18 @@ class Record(NamedTuple):
 
 
 def rising_demand(
-    forecast: Forecast, stretch: Stretch, default_level: float, merge_seconds: float
+    forecast: Forecast, stretch: Stretch, default_level: float, merge: Merge, now: int
 ) -> tuple[Record, ...] | Hold:
-    """Each time the demand exceeds all before it in the stretch; records within `merge_seconds` of the first are one.
+    """Each time the demand exceeds all before it from `now` on; records that `merge` takes together are one.
 
+    What is over asks for nothing more: so the floor of a spike that has passed may come down inside the window.
     A merged record has the time of its first and the demand of its last: earlier and fewer, never later or less.
     A stretch that the forecast does not touch, or a quantile that is not a number, is a Hold (`DEMAND_UNKNOWN`).
     """
     records: list[tuple[int, float]] = []
     covered, highest = False, -1.0
     for segment in forecast.segments:
-        for at, demand in _cells(segment, stretch, default_level):
+        for at, demand in _cells(segment, stretch, default_level, now):
             covered = True
             if not 0 <= demand < math.inf:
                 return _unknown(stretch, "the forecast is not a number")
@@ -38,19 +53,26 @@ def rising_demand(
                 records.append((at, demand))
     if not covered:
         return _unknown(stretch, "the forecast does not reach the window")
-    return _merged(records, merge_seconds)
+    return _merged(records, merge)
 
 
 def _unknown(stretch: Stretch, why: str) -> Hold:
     return Hold(Reason.DEMAND_UNKNOWN, stretch.names[0], detail=f"{why}; floors are held as they were planned")
 
 
-def _cells(segment: Segment, stretch: Stretch, default_level: float) -> list[tuple[int, float]]:
-    """(time, demand at the level asked for) of the rows of `segment` that lie in the stretch."""
+def _cells(segment: Segment, stretch: Stretch, default_level: float, now: int) -> list[tuple[int, float]]:
+    """(time, demand at the level asked for) of the rows of `segment` that lie in the stretch and are not over.
+
+    Of a stretch whose rows are all over, as it is still held, the last one stands for the rest. One that is no longer
+    held is seen whole: its plan says how it went.
+    """
     origin, step = segment.start.timestamp(), segment.step_seconds
     if not 0 < step < math.inf:
         return []
-    first = min(len(segment.quantiles), max(0, math.floor((stretch.start - origin) / step)))
+    ends = origin + step * len(segment.quantiles)
+    over = now >= stretch.hold_until
+    since = stretch.start if over else max(stretch.start, min(now, math.ceil(ends) - 1))
+    first = min(len(segment.quantiles), max(0, math.floor((since - origin) / step)))
     last = min(len(segment.quantiles), max(0, math.ceil((stretch.hold_until - origin) / step)))
     if first >= last:
         return []
@@ -78,10 +100,10 @@ def _level_in(spans: Sequence[tuple[float, float, float]], begin: float, end: fl
     return max((level for start, until, level in spans if start < end and begin < until), default=spans[0][2])
 
 
-def _merged(records: Sequence[tuple[int, float]], merge_seconds: float) -> tuple[Record, ...]:
+def _merged(records: Sequence[tuple[int, float]], merge: Merge) -> tuple[Record, ...]:
     groups: list[Record] = []
     for at, demand in records:
-        if groups and at <= groups[-1].at + merge_seconds:
+        if groups and at <= groups[-1].at + merge.seconds_at(groups[-1].at):
             groups[-1] = Record(groups[-1].at, demand)
         else:
             groups.append(Record(at, demand))

@@ -1,14 +1,18 @@
 """The way down, one tier at a time: on what is known, in order, in steps, and never below what is needed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from forerun.domain.capacity import FloorDecision, TierState
 from forerun.domain.ledger import LedgerEntry, Owner
+from forerun.domain.observation import Sample
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Tier, TierRelease
 from forerun.plan.release import STEP_SECONDS, kept_for_consumers, minute_worth, percent_per_minute
 from forerun.plan.sizing import filled_replicas, size
 from forerun.plan.standing import Moment, Standing, evidence, expiry, own_need, standing, target_of
+
+_RISING = 1.05  # by more than demand's own noise, over the samples that a floor may come down on
 
 
 def lowered(present: Moment, here: Standing, entry: LedgerEntry, target: int) -> FloorDecision | Hold | None:
@@ -84,6 +88,8 @@ def _evident(present: Moment, here: Standing, target: int) -> int | Hold:
     samples = evidence(present)
     if isinstance(samples, Hold):
         return replace(samples, subject=here.tier.name)
+    if _is_rising(samples):
+        return here.state.floor  # the way up is no time to learn how far it goes
     least = target
     for sample in samples:
         need = size(here.tier, sample.value)
@@ -96,6 +102,11 @@ def _evident(present: Moment, here: Standing, target: int) -> int | Hold:
     if here.state.autoscaler_wants_less is False or own >= here.state.floor:
         return _hold(here, Reason.SIGNALS_DISAGREE, least)
     return max(least, own)
+
+
+def _is_rising(samples: Sequence[Sample]) -> bool:
+    """Whether the newest of the samples (newest first) lies well above the lowest of them."""
+    return samples[0].value > _RISING * min(sample.value for sample in samples)
 
 
 def _kept_for_consumers(present: Moment, here: Standing, entry: LedgerEntry, *, in_the_end: bool = False) -> int:

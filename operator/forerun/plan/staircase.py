@@ -9,7 +9,7 @@ from forerun.domain.forecast import Forecast
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Tier, TierRelease
 from forerun.plan.cost import added_seconds
-from forerun.plan.demand import Record, rising_demand
+from forerun.plan.demand import Merge, Record, rising_demand
 from forerun.plan.guards import Cap, Guarded, GuardInput, guarded
 from forerun.plan.inputs import PlanInput
 from forerun.plan.lead_time import required
@@ -19,6 +19,7 @@ from forerun.plan.release import percent_per_minute, way_down
 from forerun.plan.sizing import at_least, wanted_replicas
 from forerun.plan.windows import Stretch, after_freeze, second_of
 
+_NEAR_SECONDS, _NEAR_MERGE_SECONDS = 300.0, 60.0
 _WINDOW_SHARE = 8  # raises within an eighth of a window are one
 
 
@@ -61,7 +62,9 @@ class Ground:
 def staircase(ground: Ground, stretch: Stretch) -> Staircase:
     """The floors of one stretch: sized, early enough, in order, guarded, and given back."""
     given = ground.given
-    records = rising_demand(ground.forecast, stretch, given.policy.service_level, _merge_seconds(ground, stretch))
+    now = second_of(given.now)
+    merge = _merge(ground, stretch, now)
+    records = rising_demand(ground.forecast, stretch, given.policy.service_level, merge, now)
     if isinstance(records, Hold):
         everything = {tier.name for tier in given.storefront.tiers}
         return Staircase(stretch, _as_planned(ground, stretch, everything), {}, {}, holds=(records,))
@@ -69,7 +72,7 @@ def staircase(ground: Ground, stretch: Stretch) -> Staircase:
     percent = _percent_down(ground, stretch)
     after = guarded(
         GuardInput(
-            now=second_of(given.now),
+            now=now,
             storefront=given.storefront,
             states=ground.states,
             policy=given.policy,
@@ -82,7 +85,7 @@ def staircase(ground: Ground, stretch: Stretch) -> Staircase:
             previous=given.previous,
             approved=given.approved,
             proposal=ground.proposal,
-            merge_seconds=_merge_seconds(ground, stretch),
+            merge_seconds=merge.near_seconds,
         )
     )
     stairs = _stairs(ground, stretch, after, percent)
@@ -103,6 +106,14 @@ def _as_planned(ground: Ground, stretch: Stretch, tiers: set[str]) -> tuple[Stai
         for step in previous.steps
         if step.tier in tiers and step.tier in ground.states and not names.isdisjoint(step.campaigns)
     )
+
+
+def _merge(ground: Ground, stretch: Stretch, now: int) -> Merge:
+    """Near is what follows the start, or the present inside the window, within two leads or a few minutes."""
+    far = _merge_seconds(ground, stretch)
+    ahead = max(ground.order.ahead.values(), default=0)
+    until = max(now, stretch.start) + max(2 * ahead, _NEAR_SECONDS)
+    return Merge(min(far, ground.coarser * _NEAR_MERGE_SECONDS), far, until)
 
 
 def _merge_seconds(ground: Ground, stretch: Stretch) -> float:

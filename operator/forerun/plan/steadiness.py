@@ -15,8 +15,8 @@ GIVEN_BACK = frozenset({Reason.RELEASING, Reason.KEPT, Reason.BASELINE, Reason.S
 
 CAPPED = frozenset({Reason.MAX_REPLICAS, Reason.CAPACITY_SHORT, Reason.BUDGET_EXCEEDED, Reason.APPROVAL_REQUIRED})
 
-_SMALL_CHANGE = 1.05  # a rise within 5 % of what is planned is not worth a new plan
-_SMALL_FALL, _LEAST_FALL = 0.9, 2  # inside a window; nor a fall of less than 10 % or of a single replica
+_SMALL_CHANGE = 1.05  # before the start, a rise within 5 % of what is planned is not worth a new plan
+_SMALL_RISE, _SMALL_FALL = 1.02, 0.97  # inside a window a plan decides what stands the next minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def settled(fresh: Raises, held: Raises, baseline: int, opened: Open, *, was_cap
     """
     if fresh == held:
         return fresh
-    tolerated = 1.0 if was_capped else _SMALL_CHANGE
+    tolerated = 1.0 if was_capped else _SMALL_RISE
 
     def chosen(second: int) -> int:
         before, after = floor_at(held, second, baseline), floor_at(fresh, second, baseline)
@@ -107,7 +107,7 @@ def settled(fresh: Raises, held: Raises, baseline: int, opened: Open, *, was_cap
             return before if after <= soon * tolerated or second > opened.last_call else after
         # a raise that is only put off a little is no fall
         after = floor_at(fresh, second + math.ceil(opened.merge_seconds), baseline)
-        return after if after <= min(before * _SMALL_FALL, before - _LEAST_FALL) else before
+        return after if after <= before * _SMALL_FALL else before
 
     present = chosen(opened.now)
     ground = held if present >= floor_at(held, opened.now, baseline) else fresh

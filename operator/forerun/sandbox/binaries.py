@@ -18,7 +18,7 @@ from types import MappingProxyType
 from forerun.sandbox import go_build, releases
 from forerun.sandbox.commands import SandboxError
 from forerun.sandbox.progress import say
-from forerun.sandbox.versions import PROGRAMS, digest
+from forerun.sandbox.versions import PROGRAMS, digest_of
 from forerun.sandbox.workdir import end_on_signals
 
 Binaries = Mapping[str, Path]
@@ -35,10 +35,11 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 def present(names: Iterable[str] = PROGRAMS, environment: Mapping[str, str] = os.environ) -> Binaries:
     """Those of `names` that are here already; nothing is fetched or built."""
     folders = [Path(environment[variable]) for variable in _ASSETS if environment.get(variable)]
-    folders.append(_programs_folder(cache_folder(environment)))
+    cache = cache_folder(environment)
     found: dict[str, Path] = {}
     for name in names:
-        place = next((folder / name for folder in folders if os.access(folder / name, os.X_OK)), None)
+        places = (folder / name for folder in (*folders, _programs_folder(cache, name)))
+        place = next((place for place in places if os.access(place, os.X_OK)), None)
         if place is not None:
             found[name] = place.absolute()
     return MappingProxyType(found)
@@ -68,8 +69,8 @@ def ensure(names: Iterable[str] = PROGRAMS, environment: Mapping[str, str] = os.
     return present(wanted, environment)
 
 
-def _programs_folder(cache: Path) -> Path:
-    return cache / digest() / "bin"
+def _programs_folder(cache: Path, program: str) -> Path:
+    return cache / digest_of(program) / "bin"
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def _scratch(cache: Path) -> Iterator[Path]:
 
 
 def _keep(program: Path, cache: Path) -> None:
-    folder = _programs_folder(cache)
+    folder = _programs_folder(cache, program.name)
     folder.mkdir(parents=True, exist_ok=True)
     program.replace(folder / program.name)
 
@@ -129,7 +130,7 @@ def _served(name: str, source: releases.Release | None, answers: dict[str, bool]
     if source is None:
         return False
     try:
-        if os.access(_programs_folder(cache) / name, os.X_OK):
+        if os.access(_programs_folder(cache, name) / name, os.X_OK):
             return True  # kwokctl, a moment ago
         host = releases.host(source)
         if host not in answers:
@@ -145,7 +146,7 @@ def _served(name: str, source: releases.Release | None, answers: dict[str, bool]
 
 def _fetched(name: str, source: releases.Release, scratch: Path, cache: Path) -> Path:
     _keep(releases.fetch(name, source, scratch), cache)
-    return _programs_folder(cache) / name
+    return _programs_folder(cache, name) / name
 
 
 def _build(names: list[str], cache: Path) -> None:

@@ -1,5 +1,6 @@
 """Build the sandbox's programs from their Go modules, where no release page is reached."""
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from forerun.sandbox.commands import SandboxError
 from forerun.sandbox.progress import step
-from forerun.sandbox.versions import BUILDS, GO_MINIMUM, GO_PACKAGE, GoBuild
+from forerun.sandbox.versions import BUILDS, GO_MINIMUM, GO_PACKAGE, ON_DEMAND, GoBuild
 
 REMEDY = "set FORERUN_ASSETS to a folder that has the binaries"
 
@@ -21,7 +22,7 @@ REMEDY = "set FORERUN_ASSETS to a folder that has the binaries"
 def builds_of(names: Iterable[str]) -> tuple[GoBuild, ...]:
     """The builds that make these programs, each once."""
     wanted = set(names)
-    return tuple(build for build in BUILDS if wanted & build.programs.keys())
+    return tuple(build for build in (*BUILDS, *ON_DEMAND) if wanted & build.programs.keys())
 
 
 def go_toolchain(cache: Path) -> Path:
@@ -64,15 +65,37 @@ def build(go: Path, what: GoBuild, into: Path) -> None:
             environment.pop("GOFLAGS")
             _run([str(go), "install", *flags, *(f"{path}@{what.version}" for path in packages)], environment, into)
             return
-        module = into / f"module-{what.folder}"
-        module.mkdir()
-        source = resources.files("forerun.sandbox").joinpath("gomod", what.folder)
-        for file in ("go.mod", "go.sum"):
-            (module / file).write_bytes(source.joinpath(file).read_bytes())
-        environment["GOFLAGS"] = "-mod=readonly"  # what is not in go.sum is refused
+        # what is not in go.sum is refused
+        environment["GOFLAGS"] = "-mod=readonly"
         # a folder as the target keeps the last part of each package's path as the name
         target = into / next(iter(what.programs)) if len(packages) == 1 else into
+        module = _module(what.folder, into)
         _run([str(go), "build", *flags, "-o", str(target), *packages], environment, module)
+        for name, package in what.programs.items():
+            if not (into / name).exists():
+                (into / package.rpartition("/")[2]).rename(into / name)
+
+
+def source_folder(go: Path, what: GoBuild, module: str, scratch: Path) -> Path:
+    """Where the sources of `module` lie that this build uses, fetched where they do not. Raises SandboxError.
+
+    For the files of a module that are no programs: manifests. Their sum is the one in go.sum.
+    """
+    if what.folder is None:
+        raise SandboxError(f"{what.version}: this build has no go.mod that names {module}")
+    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    said = _run([str(go), "mod", "download", "-json", module], environment, _module(what.folder, scratch))
+    return Path(json.loads(said[said.index("{") :])["Dir"])
+
+
+def _module(name: str, into: Path) -> Path:
+    """A copy of the go.mod and go.sum of `gomod/name`, as go may write beside them."""
+    module = into / f"module-{name}"
+    module.mkdir()
+    source = resources.files("forerun.sandbox").joinpath("gomod", name)
+    for file in ("go.mod", "go.sum"):
+        (module / file).write_bytes(source.joinpath(file).read_bytes())
+    return module
 
 
 def _go_version(go: Path) -> tuple[int, ...]:
@@ -82,8 +105,8 @@ def _go_version(go: Path) -> tuple[int, ...]:
     return tuple(map(int, found[1].split("."))) if found else ()
 
 
-def _run(argv: list[str], environment: dict[str, str], folder: Path) -> None:
-    """Run to the end; its whole process group ends with us. Raises SandboxError with its last words."""
+def _run(argv: list[str], environment: dict[str, str], folder: Path) -> str:
+    """Run to the end; its words. Its whole process group ends with us. Raises SandboxError with its last words."""
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(1) as pool:
         # In a thread, as an interrupt comes to the main one: it must not come between start and pid.
@@ -111,3 +134,4 @@ def _run(argv: list[str], environment: dict[str, str], folder: Path) -> None:
     if process.returncode != 0:
         lines = [line for line in said.strip().splitlines() if line.strip()]
         raise SandboxError(lines[-1].strip() if lines else f"it ended with {process.returncode}")
+    return said

