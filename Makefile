@@ -43,7 +43,7 @@ bench-control-loop: setup binaries ## measure 1,000 campaigns on 500 storefronts
 bench-forecast: $(READY) $(STAMPS)/backtest ## score the forecast beside library baselines: make bench-forecast ARGS="--trace worldcup98-minute"
 	@$(BIN)/python tests/benchmarks/forecast.py $(ARGS)
 
-bench-arena: $(READY) ## compare with the HPA, KEDA cron and others on traces and generated campaigns: make bench-arena ARGS="--share 0.1"
+bench-arena: $(READY) $(STAMPS)/backtest ## compare with the HPA, KEDA cron and others on traces and generated campaigns: make bench-arena ARGS="--share 0.1"
 	@$(BIN)/python tests/benchmarks/arena.py $(ARGS)
 
 bench-live: setup binaries ## run beside the real KEDA and the real HPA, at ten times the speed (18 minutes; KEDA is built once, 9 minutes)

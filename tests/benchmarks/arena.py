@@ -27,7 +27,7 @@ def main() -> int:
         traces=None if arguments.traces is None else tuple(arguments.traces),
         families=None if arguments.families is None else tuple(arguments.families),
         repeats=arguments.repeats,
-        trace_repeats=arguments.trace_repeats or arguments.repeats,
+        trace_repeats=arguments.trace_repeats,
         share=arguments.share,
         leads=tuple(sorted(arguments.leads)),
         sweep=arguments.sweep,
@@ -65,14 +65,14 @@ def _arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--traces", nargs="*", metavar="NAME", help="only these (a part of the name); none: no trace")
     parser.add_argument("--families", nargs="*", metavar="NAME", help="only these; none: nothing generated")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--trace-repeats", type=int, help="as --repeats; only the pods' start-up times differ in them")
+    parser.add_argument("--trace-repeats", type=int, default=1, help="only the pods' start-up times differ in them")
     parser.add_argument("--share", type=_share, default=1.0, help="of the events and campaigns, 0 to 1")
     parser.add_argument("--leads", nargs="+", type=float, default=(5.0, 60.0, 180.0, 600.0), metavar="SECONDS")
     parser.add_argument("--sweep", type=int, default=4, help="one scenario in so many runs every setting of ours")
     parser.add_argument("--out", type=Path, default=ROOT / "bench-out" / "arena.html")
     found = parser.parse_args(given)
-    if found.repeats < 1 or found.sweep < 1 or min(found.leads) < 0:
-        parser.error("--repeats and --sweep must be at least 1, and lead times not negative")
+    if min(found.repeats, found.trace_repeats) < 1 or found.sweep < 1 or min(found.leads) < 0:
+        parser.error("--repeats, --trace-repeats and --sweep must be at least 1, and lead times not negative")
     return found
 
 

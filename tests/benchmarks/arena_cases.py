@@ -18,7 +18,7 @@ from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest
 from forerun.domain.observation import DemandSeries
 from forerun.domain.reason import Hold
 from forerun.signals.trace import TraceEvent, read_events, read_trace
-from forerun.simulate.from_trace import Shop, campaign_of, cut, one_tier, rule_of, scenarios_from
+from forerun.simulate.from_trace import Shop, as_a_shape, campaign_of, cut, one_tier, rule_of, scenarios_from
 from forerun.simulate.scenario import Scenario
 
 Answer = Callable[[Sequence[ForecastRequest]], list[Forecast | Hold]]
@@ -82,7 +82,7 @@ def of_trace(group: Group, answer: Answer) -> tuple[Scenario, ...]:
 
 
 def _of_series(group: Group, series: str | None, answer: Answer) -> list[Scenario]:
-    trace = read_trace(TRACES / f"{group.trace}.csv.gz", series)
+    trace = as_a_shape(read_trace(TRACES / f"{group.trace}.csv.gz", series))
     label = f"{group.trace}/{series}" if series else str(group.trace)
     if group.part == QUIET:
         return _quiet(label, trace, bursts=group.trace in UNDECLARED)

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from forerun.forecast.slots import column, padded
-from forerun.forecast.units import Unit
+from forerun.forecast.units import Lately, Unit
 
 # log: a path that is further off is wrong, not off: how it goes on says nothing. Soon after the start few can be told
 # apart from those that only begin later; a quarter of the window after it, most can. Judgement.
 _LEAST_OFF, _MOST_OFF, _TOLD_APART = 0.15, 1.5, 0.5
+_NOTHING = Lately(np.empty(0), np.empty(0), 1.0, 1.0)
 _LEAST_POINTS, _LEAST_SPREAD = 3, 1e-6  # for a line with a slope
 
 
@@ -22,23 +23,28 @@ def anchored(total: Tensor, units: Sequence[Unit], low: Tensor, high: Tensor, fa
     of measured over expected, per path, gives how far off it is now. That is taken off with the gain of a Kalman
     filter, as far as paths err by more than demand's own noise explains, and fades as `fading` [units, cells] does.
     """
-    if all(unit.seen is None or unit.seen.lately is None for unit in units):
+    lately = [_lately(unit) for unit in units]
+    if all(one is _NOTHING for one in lately):
         return total
-    lately = [unit.seen.lately if unit.seen else None for unit in units]
-    nothing = np.empty(0)
-    times = padded([one.times if one else nothing for one in lately], 0.0)
-    demand = padded([one.demand if one else nothing for one in lately], float("nan"))
-    span = column([one.span if one else 1.0 for one in lately])
-    now = column([unit.seen.now if unit.seen else 0.0 for unit in units])
+    times = padded([one.times for one in lately], 0.0)
+    demand = padded([one.demand for one in lately], float("nan"))
+    now = column([_now(unit) for unit in units])
     floor = column([unit.floor_rps for unit in units])[:, :, None]
-    measured = ~demand.isnan()
-    expected = _at(total, low, high, times)
     seen = demand.nan_to_num(0.0)[:, :, None] + floor
-    off = torch.log(seen.clamp_min(1e-9)) - torch.log(expected.clamp_min(1e-9))
-    variance = column([one.noise_log_sd**2 if one else 1.0 for one in lately])
-    level = _at_present((times - now) / span, off, measured.float(), variance)
+    off = torch.log(seen.clamp_min(1e-9)) - torch.log(_at(total, low, high, times).clamp_min(1e-9))
+    back = (times - now) / column([one.span for one in lately])
+    variance = column([one.noise_log_sd**2 for one in lately])
+    level = _at_present(back, off, (~demand.isnan()).float(), variance)
     most = column([_most_off(unit) for unit in units])
     return total * torch.exp(torch.minimum(torch.maximum(level, -most), most)[:, None, :] * fading[:, :, None])
+
+
+def _lately(unit: Unit) -> Lately:
+    return (unit.seen.lately if unit.seen else None) or _NOTHING
+
+
+def _now(unit: Unit) -> float:
+    return unit.seen.now if unit.seen else 0.0
 
 
 def _most_off(unit: Unit) -> float:

@@ -21,6 +21,7 @@ HISTORY = timedelta(days=28)
 HISTORY_STEP_SECONDS = 300.0
 BUSY_REPLICAS = 40  # so many serve the demand that 99 % of the four weeks before lie below
 LEAST_REPLICAS = 2
+BUSY_RPS = 400.0
 _FINE_SECONDS, _HOUR_SECONDS = 300.0, 3600.0
 _MATCH = timedelta(minutes=110)  # two halves and the break; its end is not known beforehand
 _BUSY_QUANTILE = 0.99
@@ -198,6 +199,18 @@ def history_of(trace: DemandSeries, until: datetime) -> DemandSeries | None:
     means = np.divide(sums, known.sum(axis=1), out=np.full(whole, np.nan), where=known.any(axis=1))
     start = trace.start + timedelta(seconds=first * trace.step_seconds)
     return DemandSeries(start, share * trace.step_seconds, tuple(means.tolist()))
+
+
+def as_a_shape(trace: DemandSeries) -> DemandSeries:
+    """The trace in units in which a busy moment is `BUSY_RPS`: for traces that count few people or none.
+
+    Replicas serve tens of requests a second, so a shop of forty has hundreds at the door. A walk that is passed by one
+    person a minute has the shape of a shop's demand, not its noise of small counts.
+    """
+    values = np.array(trace.values)
+    known = values[np.isfinite(values)]
+    busy = float(np.quantile(known, _BUSY_QUANTILE)) if known.size else 0.0
+    return trace if busy <= 0.0 else replace(trace, values=tuple((values * (BUSY_RPS / busy)).tolist()))
 
 
 def busy_rps(history: DemandSeries | None, door: FloatArray) -> float:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from forerun.api.windows import windows_of
 from forerun.domain.campaign import ScheduledCampaign
-from forerun.domain.capacity import CapacityPlan, FloorDecision, TierState
+from forerun.domain.capacity import CapacityPlan, FloorDecision, Step, TierState
 from forerun.domain.forecast import EventWindow, Forecast, ForecastRequest
 from forerun.domain.ledger import Bounds, LedgerEntry, Owner
 from forerun.domain.observation import Measurement, Sample
@@ -169,22 +169,24 @@ class Forerun:
 
         A raise comes from the plan or from demand; a step down, a minute after the last write at the earliest.
         """
-        steps = self.plan.steps if self.plan else ()
         if not self._ledger:
             begun = any(sc.occurrence.start <= now for sc in self._campaigns)
-            return not begun and not any(step.at <= now for step in steps)
-        last = self._decided_at
-        if (
-            last is None
-            or self._planned_at is None
-            or self._planned_at >= last
-            or any(last < step.at <= now for step in steps)
-        ):
-            return False
-        if any(self._needs_more(tier, seen, view.demand_rps) for tier, seen in self._seen(view)):
+            return not begun and not any(step.at <= now for step in self._steps)
+        if self._plan_has_news(now) or any(self._needs_more(t, seen, view.demand_rps) for t, seen in self._seen(view)):
             return False
         written = max(entry.changed_at for entry in self._ledger.values())
-        return (now - written).total_seconds() < STEP_SECONDS and now < last + timedelta(seconds=STEP_SECONDS)
+        return now - written < timedelta(seconds=STEP_SECONDS)
+
+    @property
+    def _steps(self) -> tuple[Step, ...]:
+        return self.plan.steps if self.plan else ()
+
+    def _plan_has_news(self, now: datetime) -> bool:
+        """Whether the plan is newer than the last decision, or one of its steps has come since."""
+        last, planned = self._decided_at, self._planned_at
+        if last is None or planned is None or planned >= last:
+            return True
+        return any(last < step.at <= now for step in self._steps)
 
     def _seen(self, view: View) -> Iterable[tuple[Tier, TierView]]:
         return zip(self.storefront.tiers, view.tiers, strict=True)

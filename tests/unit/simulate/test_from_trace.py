@@ -16,6 +16,7 @@ from forerun.signals.trace import TraceEvent
 from forerun.simulate.from_trace import (
     BUSY_REPLICAS,
     Shop,
+    as_a_shape,
     busy_rps,
     campaign_of,
     cut,
@@ -350,3 +351,13 @@ def test_a_stretch_without_an_event_begins_at_what_was_asked_for_once_arms_have_
     assert (made.campaigns, made.past, made.experience, made.seed) == ((), (), (), 4)
     end = made.history.start + timedelta(seconds=300 * len(made.history.values))
     assert end == made.start
+
+
+def test_a_trace_as_a_shape_differs_by_a_factor_only():
+    few = DemandSeries(BEGIN, 60.0, (*(0.001 * i for i in range(200)), float("nan")))
+    shape = as_a_shape(few)
+    assert np.nanquantile(shape.values, 0.99) == pytest.approx(400.0)
+    assert np.ptp(np.array(shape.values[1:200]) / np.array(few.values[1:200])) == pytest.approx(0.0, abs=1e-6)
+    assert np.isnan(shape.values[200])
+    nothing = DemandSeries(BEGIN, 60.0, (0.0, 0.0))
+    assert as_a_shape(nothing) == nothing
