@@ -82,7 +82,7 @@ def replay(case: Case, desired) -> Replay:
         if tick >= case.judged_from:
             result.replica_seconds += case.tick_seconds * len(pods)
             result.unserved += case.tick_seconds * max(case.demand[tick] - ready * case.capacity, 0.0)
-            result.churn += abs(int(wanted) - before)
+            result.churn += abs(int(wanted) - before) if tick > case.judged_from else 0
         before = int(wanted)
     return result
 

@@ -13,6 +13,7 @@ from forerun.cli.files import load
 from forerun.cli.simulate_forecasts import Forecasts
 from forerun.domain.forecast import Forecast, ForecastRequest
 from forerun.domain.observation import DemandSeries
+from forerun.domain.policy import Policy as CapacityPolicy
 from forerun.domain.reason import Hold, Reason
 from forerun.signals.trace import TraceError, read_trace
 from forerun.simulate import registry
@@ -47,26 +48,14 @@ class Asked:
 
 def chosen_arms(asked: Asked, wanted: Sequence[str], told: Told) -> tuple[list[Arm], bool]:
     """The arms, and whether the oracle is to be shown among them."""
-    names = list(dict.fromkeys(name.strip() for text in wanted for name in text.split(",") if name.strip()))
-    if not names:
-        lacking = registry.missing()
-        if lacking:
-            told(f"not installed, so not compared: {', '.join(lacking)}")
-        names = [name for name in registry.NAMES if name not in lacking]
+    names = _names(wanted) or _installed(told)
     targets = registry.TARGETS if asked.target is None else (asked.target,)
     policy = _given(asked.files).policy
     try:
-        arms = [
-            registry.arm_from_file(name, targets) if ":" in name else registry.arm(name, targets, policy)
-            for name in names
-            if name != registry.ORACLE
-        ]
+        arms = [_arm(name, targets, policy) for name in names if name != registry.ORACLE]
     except registry.RegistryError as error:
         raise BadInput(f"--policy: {error}") from None
-    named = [arm.name for arm in arms]
-    twice = [name for name in named if named.count(name) > 1 or name == registry.ORACLE]
-    if twice:
-        raise BadInput(f"--policy: {twice[0]!r} is the name of two; rename the class")
+    _check_names(arms)
     return arms, registry.ORACLE in names
 
 
@@ -104,6 +93,31 @@ def write(name: str, found: Comparison, told: Told) -> None:
         write_timeline(Path(name), found)
     except OSError as error:
         raise BadInput(f"{name}: --timeline: cannot be written: {error.strerror or error}; give another file") from None
+
+
+def _names(wanted: Sequence[str]) -> list[str]:
+    """Each of those that are wanted once; commas part them."""
+    return list(dict.fromkeys(name.strip() for text in wanted for name in text.split(",") if name.strip()))
+
+
+def _installed(told: Told) -> list[str]:
+    """All that can run here."""
+    lacking = registry.missing()
+    if lacking:
+        told(f"not installed, so not compared: {', '.join(lacking)}")
+    return [name for name in registry.NAMES if name not in lacking]
+
+
+def _arm(name: str, targets: Sequence[float], policy: CapacityPolicy | None) -> Arm:
+    return registry.arm_from_file(name, targets) if ":" in name else registry.arm(name, targets, policy)
+
+
+def _check_names(arms: Sequence[Arm]) -> None:
+    """BadInput where two arms have one name, or one has the oracle's."""
+    named = [arm.name for arm in arms]
+    twice = [name for name in named if named.count(name) > 1 or name == registry.ORACLE]
+    if twice:
+        raise BadInput(f"--policy: {twice[0]!r} is the name of two; rename the class")
 
 
 def _given(files: Sequence[str]) -> Given:

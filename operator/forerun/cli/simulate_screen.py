@@ -1,6 +1,6 @@
 """A comparison as people read it, and as one JSON document. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -98,7 +98,18 @@ def _times(value: float | None) -> str:
 
 def _lost(found: Comparison) -> list[Text]:
     """The scenarios in which another arm costs less than ours, the worst first."""
-    rows = []
+    rows = sorted(_losses(found), reverse=True)
+    if not rows:
+        return []
+    lines = [
+        Text(f"  {name}: {winner} {best:.3f}, {_OURS} {ours:.3f}") for _, name, winner, best, ours in rows[:_MOST_LOST]
+    ]
+    more = f", {_MOST_LOST} of them" if len(rows) > _MOST_LOST else ""
+    return [Text(f"another policy costs less than {_OURS} in {len(rows)} (J/J*{more}):"), *lines]
+
+
+def _losses(found: Comparison) -> Iterator[tuple[float, str, str, float, float]]:
+    """How many times dearer ours is, the scenario, the cheapest other arm, its J/J* and ours."""
     for number, ratios in found.j_ratios().items():
         ours = ratios.get(_OURS)
         others = {arm: value for arm, value in ratios.items() if arm != _OURS and value is not None}
@@ -106,15 +117,7 @@ def _lost(found: Comparison) -> list[Text]:
             continue
         winner = min(others, key=lambda arm: others[arm])
         if others[winner] < ours * (1.0 - 1e-9):
-            rows.append((ours / max(others[winner], 1e-9), found.scenarios[number].name, winner, others[winner], ours))
-    if not rows:
-        return []
-    rows.sort(reverse=True)
-    lines = [
-        Text(f"  {name}: {winner} {best:.3f}, {_OURS} {ours:.3f}") for _, name, winner, best, ours in rows[:_MOST_LOST]
-    ]
-    more = f", {_MOST_LOST} of them" if len(rows) > _MOST_LOST else ""
-    return [Text(f"another policy costs less than {_OURS} in {len(rows)} (J/J*{more}):"), *lines]
+            yield ours / max(others[winner], 1e-9), found.scenarios[number].name, winner, others[winner], ours
 
 
 def _leads(scenarios: Sequence[Scenario]) -> str:

@@ -136,14 +136,19 @@ def _spreads(spreads: Sequence[Spread]) -> str:
     """One plot per kind and lead time, all of a kind on one axis."""
     parts = []
     for kind in dict.fromkeys(spread.kind for spread in spreads):
-        mine = [spread for spread in spreads if spread.kind == kind]
-        longest = max(spread.quantiles[-1] for spread in mine)
-        parts.append(f"<h3>{escape(kind)}</h3><div class=two>")
-        for lead in dict.fromkeys(spread.lead_seconds for spread in mine):
-            some = [spread for spread in mine if spread.lead_seconds == lead]
-            said = f"pods take {lead:g} s to start; {max(spread.runs for spread in some)} runs"
-            parts.append(f"<figure><figcaption>{said}</figcaption>{spread_svg(some, longest)}</figure>")
-        parts.append("</div>")
+        plots = _plots([spread for spread in spreads if spread.kind == kind])
+        parts.append(f"<h3>{escape(kind)}</h3><div class=two>{plots}</div>")
+    return "".join(parts)
+
+
+def _plots(spreads: Sequence[Spread]) -> str:
+    """Those of one kind, by lead time."""
+    longest = max(spread.quantiles[-1] for spread in spreads)
+    parts = []
+    for lead in dict.fromkeys(spread.lead_seconds for spread in spreads):
+        some = [spread for spread in spreads if spread.lead_seconds == lead]
+        said = f"pods take {lead:g} s to start; {max(spread.runs for spread in some)} runs"
+        parts.append(f"<figure><figcaption>{said}</figcaption>{spread_svg(some, longest)}</figure>")
     return "".join(parts)
 
 

@@ -73,7 +73,7 @@ class _Round:
         self._floor = self._lanes.least.copy()
         self._replicas = self._lanes.initial()
         self._pods = self._lanes.pods(world, self._replicas)
-        self._tally = Tally.of(self._lanes.count, self._replicas)
+        self._tally = Tally.of(self._lanes.count)
         self._planned = _planned(entrants, self._lanes.first)
         self._asking = Asking(entrants, answer)
         self._recorder = _Recorder(self._lanes.ticks, self._lanes.count) if record else None

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from forerun.simulate.arena import Answer, Entrant, Result, Schedule, Told, compete
-from forerun.simulate.figures import Comparison, Sums
+from forerun.simulate.figures import Comparison, Run, Sums
 from forerun.simulate.policy import Policy, known_of
 from forerun.simulate.registry import Arm, Broken, Planned
 from forerun.simulate.scenario import Scenario, World
@@ -51,23 +51,31 @@ def _run_batch(
     keep_floors: bool,
     told: Told,
 ) -> None:
-    """Arms that decide run one after another: what one of them asks or breaks is not another one's business."""
-    planned: list[Arm] = [arm for arm in comparison.arms if isinstance(arm, Planned)]
-    passes = [planned] + [[arm] for arm in comparison.arms if not isinstance(arm, Planned)]
-    for arms in passes:
-        if not arms:
-            continue
+    for arms in _passes(comparison.arms):
         told(f"{', '.join(arm.name for arm in arms)}: scenarios {numbers[0] + 1} to {numbers[-1] + 1}")
         rows = [(number, entrant) for number in numbers for entrant in _entrants(arms, comparison, number, world)]
         decides = not isinstance(arms[0], Planned)
         results = compete([entrant for _, entrant in rows], world, answer, record=keep_floors and decides)
-        for (number, entrant), result in zip(rows, results, strict=True):
-            if not result.scores:
-                comparison.refused.setdefault(entrant.policy, result.verdict or "")
-                continue
-            comparison.note(entrant.policy, entrant.setting, (number, repeat), _sums(result, comparison.cost_ratio))
-            if keep_floors:
-                comparison.floors[entrant.policy, entrant.setting, number] = _floors(result)
+        for (number, _), result in zip(rows, results, strict=True):
+            _note(comparison, (number, repeat), result, keep_floors)
+
+
+def _passes(arms: Sequence[Arm]) -> list[list[Arm]]:
+    """Arms that decide run one after another: what one of them asks or breaks is not another one's business."""
+    planned: list[Arm] = [arm for arm in arms if isinstance(arm, Planned)]
+    deciding: list[list[Arm]] = [[arm] for arm in arms if not isinstance(arm, Planned)]
+    return [planned, *deciding] if planned else deciding
+
+
+def _note(comparison: Comparison, run: Run, result: Result, keep_floors: bool) -> None:
+    """What came of one entrant; one that was refused has no scores."""
+    entrant = result.entrant
+    if not result.scores:
+        comparison.refused.setdefault(entrant.policy, result.verdict or "")
+        return
+    comparison.note(entrant.policy, entrant.setting, run, _sums(result, comparison.cost_ratio))
+    if keep_floors:
+        comparison.floors[entrant.policy, entrant.setting, run[0]] = _floors(result)
 
 
 def _entrants(arms: Iterable[Arm], comparison: Comparison, number: int, world: World) -> Iterator[Entrant]:

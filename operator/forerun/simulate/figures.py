@@ -86,17 +86,9 @@ class Comparison:
     def figures(self, group: str | None = None) -> list[Figures]:
         """Every arm, then the oracle; of one group, or of all."""
         wins = self._wins()
-        rows = []
-        for arm in self.arms:
-            runs = self._runs(self.chosen(arm.name), group)
-            if not runs and arm.name in self.refused:
-                rows.append(_no_figures(arm.name, self.refused[arm.name]))
-            elif runs:
-                best = [(name, self.best(arm.name, name)) for name in self.groups() if group in (None, name)]
-                settings = {name: setting for name, setting in best if setting is not None}
-                inside = [winners for number, winners in wins.items() if group in (None, self.scenarios[number].group)]
-                won = sum(arm.name in winners for winners in inside)
-                rows.append(self._figures(arm.name, settings, runs, won))
+        winners = [arms for number, arms in wins.items() if group in (None, self.scenarios[number].group)]
+        each = [self._row(arm.name, group, winners) for arm in self.arms]
+        rows = [row for row in each if row is not None]
         optimal = self._runs({(number, 0): sums for number, sums in self.oracle.items()}, group)
         return [*rows, self._figures(ORACLE, {}, optimal, 0)] if optimal else rows
 
@@ -108,6 +100,15 @@ class Comparison:
                 if repeat == 0:
                     ratios.setdefault(number, {})[arm.name] = ratio(sums.cost, self.oracle[number].cost)
         return ratios
+
+    def _row(self, arm: str, group: str | None, winners: Sequence[set[str]]) -> Figures | None:
+        """None where nothing of the arm was run yet."""
+        runs = self._runs(self.chosen(arm), group)
+        if not runs:
+            return _no_figures(arm, self.refused[arm]) if arm in self.refused else None
+        best = [(name, self.best(arm, name)) for name in self.groups() if group in (None, name)]
+        settings = {name: setting for name, setting in best if setting is not None}
+        return self._figures(arm, settings, runs, sum(arm in arms for arms in winners))
 
     def _runs(self, runs: Mapping[Run, Sums], group: str | None) -> dict[Run, Sums]:
         return {run: sums for run, sums in runs.items() if group in (None, self.scenarios[run[0]].group)}

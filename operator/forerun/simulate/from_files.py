@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from forerun.api.windows import occurrences
 from forerun.domain.campaign import Campaign, Expected, Key, Mode, Occurrence
-from forerun.domain.forecast import EventWindow
+from forerun.domain.forecast import EventWindow, Lesson
 from forerun.domain.observation import DemandSeries
 from forerun.domain.policy import Policy as CapacityPolicy
 from forerun.domain.storefront import Storefront, Tier
@@ -73,27 +73,9 @@ def scenarios_of(
     the days of the trace. `first` keeps only so many.
     """
     shop = _shop_of(given)
-    campaigns = _executed(given, shop)
-    remarks: list[str] = []
-    made = _from_campaigns(name, trace, shop, campaigns, answer) if campaigns else ()
-    if campaigns and happened.events:
-        remarks.append(
-            "--events is left aside: the Campaigns say what was declared"
-            if made
-            else "no occurrence of the Campaigns lies inside the trace: the events are simulated instead"
-        )
-    if not made and happened.events:
-        made = _from_events(name, trace, shop, happened, answer)
-    elif not made and campaigns:
-        raise InputError(
-            f"spec.schedule: no occurrence of {_named(campaigns)} lies inside the trace, which {_span(trace)}; "
-            "change start, or give --events"
-        )
-    elif not made:
-        remarks.append("no Campaign and no --events: the days of the trace are simulated without any")
-        made = _days_of(name, trace, shop)
+    made, remarks = _all_of(name, trace, shop, _executed(given, shop), happened, answer)
     if len(made) > MOST_SCENARIOS:
-        remarks.append(f"{len(made)} scenarios: only the last {MOST_SCENARIOS} are simulated")
+        remarks = (*remarks, f"{len(made)} scenarios: only the last {MOST_SCENARIOS} are simulated")
     made = made[-MOST_SCENARIOS:][:first]
     for scenario in made:
         reason = refusal(Entrant(scenario, "", Setting(), {}))
@@ -101,7 +83,34 @@ def scenarios_of(
             raise InputError(f"{scenario.name}: {reason}; correct the trace or the Storefront")
     if lead_time_seconds is not None:
         made = tuple(with_lead_time(scenario, lead_time_seconds) for scenario in made)
-    return made, tuple(remarks)
+    return made, remarks
+
+
+def _all_of(
+    name: str,
+    trace: DemandSeries,
+    shop: Storefront | None,
+    campaigns: Sequence[Campaign],
+    happened: Happened,
+    answer: Answer,
+) -> tuple[tuple[Scenario, ...], tuple[str, ...]]:
+    """What the Campaigns give, else the events, else the days; and what is to be said of that."""
+    if not campaigns and not happened.events:
+        remark = "no Campaign and no --events: the days of the trace are simulated without any"
+        return _days_of(name, trace, shop), (remark,)
+    if not campaigns:
+        return _from_events(name, trace, shop, happened, answer), ()
+    made = _from_campaigns(name, trace, shop, campaigns, answer)
+    if made:
+        aside = "--events is left aside: the Campaigns say what was declared"
+        return made, (aside,) if happened.events else ()
+    if not happened.events:
+        raise InputError(
+            f"spec.schedule: no occurrence of {_named(campaigns)} lies inside the trace, which {_span(trace)}; "
+            "change start, or give --events"
+        )
+    remark = "no occurrence of the Campaigns lies inside the trace: the events are simulated instead"
+    return _from_events(name, trace, shop, happened, answer), (remark,)
 
 
 def _shop_of(given: Given) -> Storefront | None:
@@ -165,31 +174,46 @@ def _from_campaigns(
         key=lambda window: (window.occurrence, window.campaign),
     )
     rule = rule_of(trace.step_seconds)
-    inside = [
-        window for window in windows if begin + rule.settle <= window.occurrence.start and window.occurrence.end <= end
-    ]
+    inside = _inside(windows, begin + rule.settle, end)
     if not inside:
         return ()
-    inside = list({window.occurrence: window for window in inside}.values())  # one stretch of time is judged once
     rule = _with_wider_ticks(rule, inside)
-    experience = lessons_of(name, trace, windows, answer)
+    lessons = lessons_of(name, trace, windows, answer)
     made = []
     for number, own in enumerate(inside):
-        scenario = _stretch(name, trace, own.occurrence, rule, shop)
-        until = scenario.at(scenario.ticks) + _DAY
-        past = tuple(window for window in windows if window.occurrence.end <= scenario.start)
-        made.append(
-            replace(
-                scenario,
-                name=f"{name} {own.campaign} {own.occurrence.start:%Y-%m-%dT%H:%MZ} #{number + 1}",
-                campaigns=tuple(c for c in campaigns if occurrences(c.schedule, scenario.start - _DAY, until)),
-                past=kept(scenario.history, past),
-                experience=tuple(lesson for lesson in experience if learnt_at(trace, lesson.window) <= scenario.start),
-                last_peak_rps=last_peak_of(trace, own, past, scenario.start),
-                seed=number,
-            )
+        scenario = replace(
+            _stretch(name, trace, own.occurrence, rule, shop),
+            name=f"{name} {own.campaign} {own.occurrence.start:%Y-%m-%dT%H:%MZ} #{number + 1}",
+            seed=number,
         )
+        scenario = _with_experience(scenario, trace, own, windows, lessons)
+        made.append(replace(scenario, campaigns=_near(campaigns, scenario)))
     return tuple(made)
+
+
+def _inside(windows: Sequence[EventWindow], begin: datetime, end: datetime) -> list[EventWindow]:
+    """Those that lie in `[begin, end]`; one stretch of time is judged once, as the last of its windows."""
+    inside = [window for window in windows if begin <= window.occurrence.start and window.occurrence.end <= end]
+    return list({window.occurrence: window for window in inside}.values())
+
+
+def _with_experience(
+    scenario: Scenario, trace: DemandSeries, own: EventWindow, windows: Sequence[EventWindow], lessons: Sequence[Lesson]
+) -> Scenario:
+    """The same with what the windows before its start had shown by then."""
+    past = tuple(window for window in windows if window.occurrence.end <= scenario.start)
+    return replace(
+        scenario,
+        past=kept(scenario.history, past),
+        experience=tuple(lesson for lesson in lessons if learnt_at(trace, lesson.window) <= scenario.start),
+        last_peak_rps=last_peak_of(trace, own, past, scenario.start),
+    )
+
+
+def _near(campaigns: Sequence[Campaign], scenario: Scenario) -> tuple[Campaign, ...]:
+    """Those with an occurrence in the scenario, or within a day of it."""
+    begin, end = scenario.start - _DAY, scenario.at(scenario.ticks) + _DAY
+    return tuple(campaign for campaign in campaigns if occurrences(campaign.schedule, begin, end))
 
 
 def _stretch(name: str, trace: DemandSeries, occurrence: Occurrence, rule: Rule, shop: Storefront | None) -> Scenario:

@@ -1,5 +1,6 @@
 """The clairvoyant optimum: the cheapest schedule of one tier for one who knows the demand; arms are measured by it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ class Optimum:
     """The cheapest schedule of each lane, `desired` and `ready` replicas [n, T], and what it costs [n].
 
     `unserved` is in calls, `cost` is J in replica-seconds, `churn` the sum of |change of desired|; all of them over
-    judged ticks only. The change at tick 0 is that from `initial`.
+    judged ticks only, so the change into the first judged tick does not count.
     """
 
     desired: IntArray
@@ -60,7 +61,7 @@ def optimum(
     ready = lowest_behind(desired, lead)
     early = np.arange(ticks)[None, :] < lead[:, None]  # only what was Ready before tick 0
     ready = np.where(early, np.minimum(ready, initial[:, None]), ready)
-    return _counted(demand_rps, capacity_rps, desired, ready, initial, tick_seconds, judged_from, ratio)
+    return _counted(demand_rps, capacity_rps, desired, ready, tick_seconds, judged_from, ratio)
 
 
 def _counted(
@@ -68,7 +69,6 @@ def _counted(
     capacity_rps: FloatArray,
     desired: IntArray,
     ready: IntArray,
-    initial: IntArray,
     tick_seconds: float,
     judged_from: int,
     ratio: float,
@@ -78,9 +78,9 @@ def _counted(
     replica_seconds = tick_seconds * desired[:, judged].sum(axis=1)
     lost_rps = np.maximum(demand_rps - ready * capacity_rps[:, None], 0.0)
     unserved = tick_seconds * lost_rps[:, judged].sum(axis=1)
-    changes = np.abs(np.diff(desired, axis=1, prepend=initial[:, None]))
+    churn = np.abs(np.diff(desired[:, judged], axis=1)).sum(axis=1)
     cost = replica_seconds + ratio * unserved / capacity_rps
-    return Optimum(desired, ready, replica_seconds, unserved, cost, changes[:, judged].sum(axis=1))
+    return Optimum(desired, ready, replica_seconds, unserved, cost, churn)
 
 
 def _check_lanes(
@@ -91,10 +91,7 @@ def _check_lanes(
     maximum: IntArray,
     initial: IntArray,
 ) -> None:
-    if demand_rps.ndim != 2 or demand_rps.shape[1] == 0:
-        raise ValueError("demand must be [lanes, ticks] with at least one tick")
-    if any(values.shape != demand_rps.shape[:1] for values in (capacity_rps, lead_ticks, minimum, maximum, initial)):
-        raise ValueError("capacity, lead, minimum, maximum and initial must each have one entry per lane")
+    _check_shapes(demand_rps, (capacity_rps, lead_ticks, minimum, maximum, initial))
     if not (np.isfinite(demand_rps).all() and (demand_rps >= 0.0).all()):
         raise ValueError("demand must be finite and not negative: fill the gaps first")
     if not (np.isfinite(capacity_rps).all() and (capacity_rps > 0.0).all()):
@@ -103,6 +100,13 @@ def _check_lanes(
         raise ValueError("lead, minimum and initial must not be negative")
     if (minimum > maximum).any():
         raise ValueError("minimum must not be above maximum")
+
+
+def _check_shapes(demand_rps: FloatArray, lanes: Sequence[FloatArray | IntArray]) -> None:
+    if demand_rps.ndim != 2 or demand_rps.shape[1] == 0:
+        raise ValueError("demand must be [lanes, ticks] with at least one tick")
+    if any(values.shape != demand_rps.shape[:1] for values in lanes):
+        raise ValueError("capacity, lead, minimum, maximum and initial must each have one entry per lane")
 
 
 def _check_rest(

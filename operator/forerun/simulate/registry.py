@@ -70,24 +70,32 @@ def missing() -> tuple[str, ...]:
 
 def arm(name: str, targets: Sequence[float] = TARGETS, policy: CapacityPolicy | None = None) -> Arm:
     """The arm called `name`, each autoscaler at each of `targets`. RegistryError; the oracle is no arm of its own."""
-    on_rate = tuple(Setting(target) for target in targets)
-    sized = tuple(Setting(target, factor=factor) for target in targets for factor in FACTORS)
-    bare = tuple(Setting(None, factor=factor) for factor in FACTORS)
     if name in missing():
         raise RegistryError(f"{name!r} needs prophet, which is not installed; `pip install 'forerun[backtest]'`")
     if name == "forerun":
-        return Deciding(name, on_rate, partial(Forerun, policy=policy or CapacityPolicy()))
-    planned: dict[str, tuple[tuple[Setting, ...], Callable[[Known], Sized]]] = {
+        return Deciding(name, _on_rate(targets), partial(Forerun, policy=policy or CapacityPolicy()))
+    planned = _planned(targets)
+    if name not in planned:
+        raise RegistryError(f"{name!r} is not a policy; give one of {', '.join(NAMES)}, or path/to/file.py:ClassName")
+    return Planned(name, *planned[name])
+
+
+def _planned(targets: Sequence[float]) -> dict[str, tuple[tuple[Setting, ...], Callable[[Known], Sized]]]:
+    """By name the settings of an arm, and how its floors are made."""
+    sized = tuple(Setting(target, factor=factor) for target in targets for factor in FACTORS)
+    bare = tuple(Setting(None, factor=factor) for factor in FACTORS)
+    return {
         "hpa": (tuple(Setting(target, on_cpu=True) for target in targets), _sized(no_floors)),
-        "hpa-rps": (on_rate, _sized(no_floors)),
+        "hpa-rps": (_on_rate(targets), _sized(no_floors)),
         "keda-cron": (sized, _sized(cron_floors)),
         # replicas by hand: with an autoscaler above the floor, and, where targets are free, without one
         "static": (sized + bare if len(targets) > 1 else sized, _sized(static_floors)),
         MEAN_FORECAST: (sized, _mean_forecast),
     }
-    if name not in planned:
-        raise RegistryError(f"{name!r} is not a policy; give one of {', '.join(NAMES)}, or path/to/file.py:ClassName")
-    return Planned(name, *planned[name])
+
+
+def _on_rate(targets: Sequence[float]) -> tuple[Setting, ...]:
+    return tuple(Setting(target) for target in targets)
 
 
 def arm_from_file(place: str, targets: Sequence[float] = TARGETS) -> Deciding:
@@ -100,7 +108,7 @@ def arm_from_file(place: str, targets: Sequence[float] = TARGETS) -> Deciding:
     found = getattr(_loaded(spec, path), name, None)
     if not callable(found):
         raise RegistryError(f"{path}: there is no class {name!r} in it; give path/to/file.py:ClassName")
-    return Deciding(name, tuple(Setting(target) for target in targets), partial(_made, found))
+    return Deciding(name, _on_rate(targets), partial(_made, found))
 
 
 def _loaded(spec: ModuleSpec | None, path: str) -> object:

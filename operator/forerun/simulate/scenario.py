@@ -78,7 +78,6 @@ class World:
     delay_seconds: float = 5.0
     sync_seconds: float = 15.0
     stabilization_seconds: float = 300.0
-    start_delay_seconds: float = 0.0
     retry_share: float = 0.0
     seed: int = 0
 

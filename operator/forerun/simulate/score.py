@@ -12,21 +12,23 @@ VIOLATION_SHARE = 0.01  # of demand: a tick that serves less counts as violated
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over the judged ticks, one entry per lane. `unserved` and `demand` in calls."""
+    """Sums over the judged ticks, one entry per lane. `unserved` and `demand` in calls; `churn` is the sum of
+    |change of replicas| from one judged tick to the next, so the first one has none.
+    """
 
     replica_seconds: FloatArray
     unserved: FloatArray
     demand: FloatArray
     violation_seconds: FloatArray
     churn: FloatArray
-    _before: IntArray | None = field(default=None, repr=False)
+    _before: IntArray = field(repr=False)
+    _judged_before: BoolArray = field(repr=False)
 
     @classmethod
-    def of(cls, lanes: int, standing: IntArray | None = None) -> "Tally":
-        """`standing` is what stands before the first tick; the change from there counts as churn."""
+    def of(cls, lanes: int) -> "Tally":
         replica_seconds, unserved, demand, violation_seconds, churn = np.zeros((5, lanes))
-        before = None if standing is None else standing.copy()
-        return cls(replica_seconds, unserved, demand, violation_seconds, churn, before)
+        before, judged_before = np.zeros(lanes, dtype=np.int64), np.zeros(lanes, dtype=np.bool_)
+        return cls(replica_seconds, unserved, demand, violation_seconds, churn, before, judged_before)
 
     def count(
         self,
@@ -42,9 +44,8 @@ class Tally:
         self.unserved += seconds * unserved_rps
         self.demand += seconds * demand_rps
         self.violation_seconds += np.where(unserved_rps > VIOLATION_SHARE * demand_rps, seconds, 0.0)
-        if self._before is not None:
-            self.churn += np.where(judged, np.abs(replicas - self._before), 0)
-        self._before = replicas.copy()
+        self.churn += np.where(judged & self._judged_before, np.abs(replicas - self._before), 0)
+        self._before, self._judged_before = replicas.copy(), judged.copy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def test_a_shop_of_three_tiers_with_campaigns(files, tmp_path):
 
 
 def check_figures(document, rows):
-    """All of a document's figures, but churn, from its timeline alone and the capacities that it names."""
+    """All of a document's figures from its timeline alone and the capacities that it names."""
     assert list(rows[0]) == ["policy", "time", "tier", "demand", "floor", "desired", "ready", "unserved"]
     (tick,) = {scenario["tick_seconds"] for scenario in document["scenarios"]}
     ours = {arm["policy"]: sums_of(document, rows, arm["policy"], tick) for arm in document["arms"]}
@@ -163,6 +163,7 @@ def check_figures(document, rows):
         assert arm["violation_seconds"] == mine["violated"]
         assert arm["replica_hours"] == pytest.approx(mine["replica_seconds"] / 3600)
         assert arm["replica_hours_ratio"] == pytest.approx(mine["replica_seconds"] / oracle["replica_seconds"])
+        assert arm["churn_ratio"] == pytest.approx(mine["churn"] / oracle["churn"])
         logs = [math.log(one / best) for one, best in zip(mine["costs"], oracle["costs"], strict=True)]
         assert arm["j_ratio"] == pytest.approx(math.exp(sum(logs) / len(logs)), rel=1e-4)
 
@@ -175,17 +176,20 @@ def sums_of(document, rows, policy, tick):
         capacity |= {(number, tier["name"]): tier["capacity_per_replica"] for tier in scenario["tiers"]}
     sums = defaultdict(float)
     costs = [0.0] * len(spans)
+    before = {}
     for row in rows:
         if row["policy"] != policy:
             continue
         (place,) = [number for number, (start, end) in enumerate(spans) if start <= row["time"] < end]
+        lane, desired = (place, row["tier"]), int(row["desired"])
         demand, unserved = float(row["demand"]), float(row["unserved"])
         sums["demand"] += demand * tick
         sums["unserved"] += unserved * tick
         sums["violated"] += tick if unserved > 0.01 * demand else 0.0
-        sums["replica_seconds"] += int(row["desired"]) * tick
-        lost = document["cost_ratio"] * unserved / capacity[place, row["tier"]]
-        costs[place] += tick * (int(row["desired"]) + lost)
+        sums["replica_seconds"] += desired * tick
+        sums["churn"] += abs(desired - before.get(lane, desired))
+        before[lane] = desired
+        costs[place] += tick * (desired + document["cost_ratio"] * unserved / capacity[lane])
     return {"violated": 0.0, **sums, "costs": costs}
 
 

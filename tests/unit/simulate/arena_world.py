@@ -138,6 +138,6 @@ def naive_run(made, shown_rps, world, floors, hpa_sync=None, initial=0, lead=0):
             sums["replica_seconds"] += made.tick_seconds * replicas
             sums["unserved"] += made.tick_seconds * (missing - again)
             sums["demand"] += made.tick_seconds * demand
-            sums["churn"] += abs(replicas - before)
+            sums["churn"] += abs(replicas - before) if tick > made.judged_from else 0
         before = replicas
     return rows, sums

@@ -75,10 +75,18 @@ def test_before_it_is_judged_it_takes_position_for_nothing():
     assert (nothing.cost[0], nothing.unserved[0], nothing.churn[0]) == (0.0, 0.0, 0)
 
 
+@pytest.mark.parametrize(("judged_from", "churn"), [(0, 6), (1, 6), (2, 3), (3, 3), (7, 0), (9, 0)])
+def test_the_change_into_the_first_judged_tick_does_not_count(judged_from, churn):
+    best = asked(NEED, judged_from=judged_from, initial=1)
+    inside = best.desired[0].tolist()[judged_from:]
+    assert inside == [1, 1, 4, 4, 4, 4, 4, 1, 1, 1][judged_from:]
+    assert best.churn[0] == churn
+
+
 def test_bounds_hold_and_initial_replicas_outside_are_brought_in():
     assert asked(NEED, maximum=2).desired.max() == 2
     many = asked([0, 0, 0], initial=12)
-    assert (many.desired[0].tolist(), many.churn[0]) == ([1, 1, 1], 11)
+    assert (many.desired[0].tolist(), many.churn[0]) == ([1, 1, 1], 0)
     few = asked([5, 5, 5, 5], initial=0, minimum=2, maximum=2, max_step_up=1)
     assert few.desired[0].tolist() == [2, 2, 2, 2]
     assert few.ready[0].tolist() == [0, 0, 2, 2]
