@@ -156,7 +156,7 @@ def _solved(runs: Sequence[_Run], ratios: Sequence[float]) -> list[Best]:
     bests = []
     for lane, scenario in enumerate(scenarios):
         until = slice(judged, scenario.ticks)
-        sums = [_summed(one, lane, until, demand, capacity, initial, tick) for one in solved]
+        sums = [_summed(one, lane, until, demand, capacity, tick) for one in solved]
         costs = np.full(len(RATIOS), np.nan)
         costs[: len(ratios)] = [each[0] + ratio * each[1] for each, ratio in zip(sums, ratios, strict=True)]
         bests.append(Best(costs, sums[0]))
@@ -164,12 +164,12 @@ def _solved(runs: Sequence[_Run], ratios: Sequence[float]) -> list[Best]:
 
 
 def _summed(
-    found: Optimum, lane: int, until: slice, demand: np.ndarray, capacity: np.ndarray, initial: np.ndarray, tick: float
+    found: Optimum, lane: int, until: slice, demand: np.ndarray, capacity: np.ndarray, tick: float
 ) -> np.ndarray:
     """The columns of one lane over its judged ticks."""
     need = demand[lane, until] / capacity[lane]
     lost = np.maximum(need - found.ready[lane, until], 0.0)
-    changes = np.abs(np.diff(found.desired[lane], prepend=initial[lane]))[until]
+    changes = np.abs(np.diff(found.desired[lane, until]))
     violated = tick * np.count_nonzero(lost > 0.01 * need)
     return np.array(
         [tick * found.desired[lane, until].sum(), tick * lost.sum(), tick * need.sum(), violated, changes.sum()]

@@ -26,17 +26,21 @@ def anchored(total: Tensor, units: Sequence[Unit], low: Tensor, high: Tensor, fa
     lately = [_lately(unit) for unit in units]
     if all(one is _NOTHING for one in lately):
         return total
+    level = _off_now(total, units, lately, low, high)
+    most = column([_most_off(unit) for unit in units])
+    return total * torch.exp(torch.minimum(torch.maximum(level, -most), most)[:, None, :] * fading[:, :, None])
+
+
+def _off_now(total: Tensor, units: Sequence[Unit], lately: Sequence[Lately], low: Tensor, high: Tensor) -> Tensor:
+    """By how much each path is off now, as a log, as far as that is known; [units, paths]."""
     times = padded([one.times for one in lately], 0.0)
     demand = padded([one.demand for one in lately], float("nan"))
-    now = column([_now(unit) for unit in units])
     floor = column([unit.floor_rps for unit in units])[:, :, None]
     seen = demand.nan_to_num(0.0)[:, :, None] + floor
     off = torch.log(seen.clamp_min(1e-9)) - torch.log(_at(total, low, high, times).clamp_min(1e-9))
-    back = (times - now) / column([one.span for one in lately])
+    back = (times - column([_now(unit) for unit in units])) / column([one.span for one in lately])
     variance = column([one.noise_log_sd**2 for one in lately])
-    level = _at_present(back, off, (~demand.isnan()).float(), variance)
-    most = column([_most_off(unit) for unit in units])
-    return total * torch.exp(torch.minimum(torch.maximum(level, -most), most)[:, None, :] * fading[:, :, None])
+    return _at_present(back, off, (~demand.isnan()).float(), variance)
 
 
 def _lately(unit: Unit) -> Lately:
