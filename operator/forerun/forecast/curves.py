@@ -22,6 +22,7 @@ _SURE = 20.0  # how fast the mean of the lessons takes the place of the type's k
 _JITTER_SD = 0.04  # of a course's size: what was is not again to the digit
 _LEAST_UPLIFT = 0.05  # below it a course is noise, and its size is not to be scaled up to an event's
 _LOWEST = -0.999
+_LEAST_SIZE = -0.5  # log(1 + A), for the scatter of sizes
 _LARGEST = 12.0  # log
 
 
@@ -67,7 +68,9 @@ def courses(
     uplift = np.maximum(growth * np.expm1(np.vstack([middle + apart, middle[None]])), _LOWEST)
     size = _signed_peak(uplift)
     mean = np.log1p(np.maximum(size, _LOWEST))
-    off = (mean[:-1] - mean[-1]) ** 2
+    # near an empty shop a logarithm has no end: how far down one went says little of how far up the next may go
+    sizes = np.maximum(mean, _LEAST_SIZE)
+    off = (sizes[:-1] - sizes[-1]) ** 2
     between = sqrt((_UNSEEN * BETWEEN_LOG_SD**2 + float(weight @ off)) / (_UNSEEN + total))
     unseen = _UNSEEN / (total + _UNSEEN)
     share = np.append(weight / (total + _UNSEEN), unseen * (1.0 - 1.0 / (1.0 + _SURE * total)))
