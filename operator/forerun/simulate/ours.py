@@ -99,7 +99,7 @@ class Forerun:
                 live=tuple(self._live),
                 policy=self.policy,
                 ledger=tuple(self._ledger.values()),
-                metric_max_age_seconds=self.settings.metric_max_age_seconds,
+                metric_max_age_seconds=self._most_age_seconds(view),
                 evidence_samples=self.settings.evidence_samples,
                 expiry_grace_seconds=self.settings.expiry_grace_seconds,
             )
@@ -187,6 +187,10 @@ class Forerun:
         if last is None or planned is None or planned >= last:
             return True
         return any(last < step.at <= now for step in self._steps)
+
+    def _most_age_seconds(self, view: View) -> float:
+        """As in the operator; in wide ticks as old as so many samples are as evidence asks for."""
+        return max(self.settings.metric_max_age_seconds, self.settings.evidence_samples * view.tick_seconds)
 
     def _seen(self, view: View) -> Iterable[tuple[Tier, TierView]]:
         return zip(self.storefront.tiers, view.tiers, strict=True)

@@ -74,6 +74,22 @@ def test_without_a_metric_no_floor_comes_down():
     assert seen.floor[-1] > 20
 
 
+def test_ticks_wider_than_samples_are_evidence_too():
+    """A day in ticks of a minute: a campaign that brings nothing is given back as in narrow ones."""
+    made = scenario(
+        100.0 * np.ones(400),
+        tier(lead_time_seconds=120.0),
+        tick_seconds=60.0,
+        campaigns=(campaign(7200, 14400, expected=Expected(multiplier=6.0)),),
+        history=busy_days(10),
+    )
+    policy = Forerun(known_of(made, World(), 0.8))
+    (result,) = run([arm(made, policy, 0.8)], World(), lambda requests: answer(requests, 1.0))
+    floor = result.recorded["web"].floor
+    assert floor[120] > 20
+    assert floor[180] < floor[120] / 2
+
+
 def test_leaving_out_decisions_changes_nothing(monkeypatch):
     """`decide` is asked only where it can have something to say; asked every time, it says the same."""
     sparing = floors_of().floor
