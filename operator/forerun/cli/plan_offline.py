@@ -50,7 +50,7 @@ def forecast_request(
         now=now,
         history=history,
         recent=None,
-        upcoming=tuple(_window(item) for item in scheduled),
+        upcoming=tuple(EventWindow.of(item) for item in scheduled),
         past=_past(objects, history, now),
         experience=tuple(lesson for lesson in lessons if tail_end(lesson.window) <= now),
     )
@@ -61,7 +61,7 @@ def _past(objects: Objects, history: DemandSeries | None, now: datetime) -> tupl
     if history is None:
         return ()
     windows = [
-        _window(ScheduledCampaign(campaign, occurrence))
+        EventWindow.of(ScheduledCampaign(campaign, occurrence))
         for campaign in objects.campaigns
         if not campaign.suspend
         for occurrence in past_occurrences(campaign.schedule, history.start, now)
@@ -91,13 +91,6 @@ def plan_of(
 
 def _storefront_of(campaign: Campaign) -> Key:
     return Key(campaign.key.namespace, campaign.storefront)
-
-
-def _window(item: ScheduledCampaign) -> EventWindow:
-    campaign = item.campaign
-    return EventWindow(
-        campaign.key.name, campaign.type, item.occurrence, campaign.expected, campaign.overlap, campaign.priority
-    )
 
 
 def _tier_state(tier: Tier, objects: Objects) -> TierState:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from forerun.controllers.learning import Learner, window_of
+from forerun.controllers.learning import Learner
 from forerun.controllers.observation import Observer
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key, ScheduledCampaign
@@ -160,7 +160,7 @@ class Forecaster:
                 now=now,
                 history=None if isinstance(history, Hold) else history,
                 recent=recent,
-                upcoming=tuple(window_of(scheduled) for scheduled in campaigns),
+                upcoming=tuple(EventWindow.of(scheduled) for scheduled in campaigns),
                 past=self._learner.past(storefront.key, now),
                 experience=self._learner.experience(storefront.key, state),
             )

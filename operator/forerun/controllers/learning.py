@@ -41,7 +41,7 @@ class Learner:
             if campaign is None or campaign.suspend:
                 continue
             windows += [
-                window_of(ScheduledCampaign(campaign, occurrence))
+                EventWindow.of(ScheduledCampaign(campaign, occurrence))
                 for occurrence in past_occurrences(campaign.schedule, since, now)
             ]
         return tuple(sorted(windows, key=lambda window: (window.occurrence, window.campaign))[-MOST_PAST:])
@@ -100,19 +100,6 @@ class Learner:
 
     def _since(self, now: datetime) -> datetime:
         return now - timedelta(seconds=self._settings.history_seconds / self._settings.time_compression)
-
-
-def window_of(scheduled: ScheduledCampaign) -> EventWindow:
-    """One occurrence of a campaign, as the forecast sees it."""
-    campaign = scheduled.campaign
-    return EventWindow(
-        campaign=campaign.key.name,
-        type=campaign.type,
-        occurrence=scheduled.occurrence,
-        expected=campaign.expected,
-        overlap=campaign.overlap,
-        priority=campaign.priority,
-    )
 
 
 def _missing(past: Sequence[EventWindow], known: Sequence[Lesson]) -> list[EventWindow]:

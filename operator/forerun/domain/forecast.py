@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from forerun.domain.campaign import CampaignType, Expected, Occurrence, Overlap
+from forerun.domain.campaign import CampaignType, Expected, Occurrence, Overlap, ScheduledCampaign
 from forerun.domain.observation import DemandSeries
 
 LEVELS: tuple[float, ...] = (
@@ -29,6 +29,19 @@ class EventWindow:
     expected: Expected
     overlap: Overlap = Overlap.SUM
     priority: int = 0
+
+    @classmethod
+    def of(cls, scheduled: ScheduledCampaign) -> "EventWindow":
+        """One occurrence of a campaign."""
+        campaign = scheduled.campaign
+        return cls(
+            campaign=campaign.key.name,
+            type=campaign.type,
+            occurrence=scheduled.occurrence,
+            expected=campaign.expected,
+            overlap=campaign.overlap,
+            priority=campaign.priority,
+        )
 
     @property
     def identity(self) -> Identity:

@@ -53,7 +53,7 @@ class ExternalMetricsApi:
         """Served and Available in the cluster. Raises SandboxError or CommandError."""
         try:
             port = await self._serve()
-            manifests = {"apiVersion": "v1", "kind": "List", "items": _registration(port, self._authority())}
+            manifests = {"apiVersion": "v1", "kind": "List", "items": registration(port, self._authority())}
             self._registered = True
             await self._plane.kubectl("apply", "-f", "-", text=json.dumps(manifests))
             available = ("--for=condition=Available", f"--timeout={_READY_SECONDS:g}s")
@@ -122,7 +122,8 @@ class ExternalMetricsApi:
         return web.json_response({**kind, "items": [item]})
 
 
-def _registration(port: int, authority: str) -> list[dict[str, Any]]:
+def registration(port: int, authority: str) -> list[dict[str, Any]]:
+    """Service and APIService of an adapter at this port of localhost; `authority` is its CA, base64."""
     name, namespace, _ = EXTERNAL_METRICS_HOST.split(".")
     return [
         {

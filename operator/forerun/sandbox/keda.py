@@ -16,19 +16,20 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 
 from forerun.sandbox import go_build
 from forerun.sandbox.binaries import Binaries, cache_folder
 from forerun.sandbox.commands import SandboxError
-from forerun.sandbox.control_plane import EXTERNAL_METRICS_HOST, ControlPlane
+from forerun.sandbox.control_plane import ControlPlane
+from forerun.sandbox.external_metrics import GROUP, VERSION, registration
 from forerun.sandbox.versions import KEDA_BUILD
 from forerun.sandbox.workdir import free_ports
 
 NAMESPACE = "keda"
-METRICS_API = "v1beta1.external.metrics.k8s.io"
+METRICS_API = f"{VERSION}.{GROUP}"
 _MODULE = "github.com/kedacore/keda/v2"
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 5.0
@@ -197,33 +198,6 @@ def adapter_flags(folder: Path, kubeconfig: Path, metrics: int, port: int, own_m
         *(f"--{use}-kubeconfig={kubeconfig}" for use in ("lister", "authentication", "authorization")),
         "--zap-log-level=error",
     )
-
-
-def registration(port: int, authority: str) -> list[dict[str, Any]]:
-    """Service and APIService of an adapter at this port of localhost; `authority` is its CA, base64."""
-    name, namespace, _ = EXTERNAL_METRICS_HOST.split(".")
-    version, _, group = METRICS_API.partition(".")
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]},
-        },
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": METRICS_API},
-            "spec": {
-                "group": group,
-                "version": version,
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-                "caBundle": authority,
-                "service": {"name": name, "namespace": namespace, "port": port},
-            },
-        },
-    ]
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from forerun.api.windows import occurrences
-from forerun.domain.campaign import Campaign, Expected, Key, Mode, Occurrence
+from forerun.domain.campaign import Campaign, Expected, Key, Mode, Occurrence, ScheduledCampaign
 from forerun.domain.forecast import EventWindow, Lesson
 from forerun.domain.observation import DemandSeries
 from forerun.domain.policy import Policy as CapacityPolicy
@@ -170,7 +170,7 @@ def _from_campaigns(
     """One per occurrence that lies inside the trace, in time order."""
     begin, end = trace.start, _end_of(trace)
     windows = sorted(
-        {_window(c, o) for c in campaigns for o in occurrences(c.schedule, begin, end)},
+        {EventWindow.of(ScheduledCampaign(c, o)) for c in campaigns for o in occurrences(c.schedule, begin, end)},
         key=lambda window: (window.occurrence, window.campaign),
     )
     rule = rule_of(trace.step_seconds)
@@ -259,12 +259,6 @@ def _days_of(name: str, trace: DemandSeries, shop: Storefront | None) -> tuple[S
             made.append(replace(scenario, name=f"{scenario.name} #{len(made) + 1}"))
         start += length
     return tuple(made)
-
-
-def _window(campaign: Campaign, occurrence: Occurrence) -> EventWindow:
-    return EventWindow(
-        campaign.key.name, campaign.type, occurrence, campaign.expected, campaign.overlap, campaign.priority
-    )
 
 
 def _end_of(trace: DemandSeries) -> datetime:

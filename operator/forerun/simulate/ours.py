@@ -70,7 +70,7 @@ class Forerun:
             now=now,
             history=self.known.history,
             recent=view.recent(_RECENT_SECONDS, _RECENT_STEP_SECONDS) if active else None,
-            upcoming=tuple(_event(scheduled) for scheduled in self._campaigns),
+            upcoming=tuple(EventWindow.of(scheduled) for scheduled in self._campaigns),
             past=self.known.past,
             experience=self.known.experience,
         )
@@ -235,15 +235,3 @@ class Forerun:
             peak=0,
             expires=now + timedelta(seconds=self.settings.expiry_grace_seconds),
         )
-
-
-def _event(scheduled: ScheduledCampaign) -> EventWindow:
-    campaign = scheduled.campaign
-    return EventWindow(
-        campaign=campaign.key.name,
-        type=campaign.type,
-        occurrence=scheduled.occurrence,
-        expected=campaign.expected,
-        overlap=campaign.overlap,
-        priority=campaign.priority,
-    )

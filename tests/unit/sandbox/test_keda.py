@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from forerun.sandbox.control_plane import EXTERNAL_METRICS_HOST
-from forerun.sandbox.keda import METRICS_API, adapter_flags, operator_flags, registration
+from forerun.sandbox.external_metrics import registration
+from forerun.sandbox.keda import METRICS_API, adapter_flags, operator_flags
 
 
 def test_every_address_is_on_loopback(tmp_path: Path) -> None:
