@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 ARGS ?=
+# make test BUILT_ONLY=1: what needs programs that `make binaries` has not built yet is skipped, and says so
+BUILT_ONLY ?=
 BIN := .venv/bin
 STAMPS := .venv/stamps
 READY := $(STAMPS)/package $(STAMPS)/torch
@@ -25,16 +27,16 @@ binaries: setup ## bring etcd, Kubernetes, kwok, helm and Prometheus into the us
 demo: setup binaries ## show the whole life of a campaign on a real control plane: make demo ARGS="--speed 10"
 	@$(BIN)/forerun demo $(ARGS)
 
-test: setup $(if $(findstring --skip-unbuilt,$(ARGS)),,binaries) ## run every test, those on the real control plane included
-	@$(PYTEST) $(ARGS)
+test: setup $(if $(BUILT_ONLY),,binaries) ## run every test, those on the real control plane included
+	@$(PYTEST) $(if $(BUILT_ONLY),--skip-unbuilt) $(ARGS)
 
-verify: setup ## check style, types, layers, and that generated files are current
+verify: setup $(if $(BUILT_ONLY),,binaries) ## check style, types, layers, and that generated files are current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/forerun crds --check
-	$(BIN)/python tools/render_manifests.py --check
+	$(BIN)/python tools/render_manifests.py --check $(if $(BUILT_ONLY),--skip-unbuilt)
 
 manifests: setup binaries ## write crds/, the chart's copy of them and manifests/install from their sources
 	$(BIN)/forerun crds

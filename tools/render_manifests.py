@@ -105,6 +105,11 @@ def find_helm(explicit: str | None = None) -> str:
         raise RenderError(f"no helm ({error}); name one with --helm PATH or HELM=PATH") from None
 
 
+def has_helm(explicit: str | None = None) -> bool:
+    """Whether `find_helm` would fetch and build nothing."""
+    return bool(explicit or os.environ.get("HELM") or present(("helm",)) or shutil.which("helm"))
+
+
 def render(helm: str, chart: Path = CHART) -> list[dict[str, Any]]:
     """The objects of the chart with the values of the plain manifests."""
     command = [helm, "template", "forerun", str(chart), "--namespace", NAMESPACE, "--kube-version", KUBE_VERSION]
@@ -150,10 +155,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--helm", help="path of the helm binary")
     parser.add_argument("--crds", type=Path, default=ROOT / "crds", help="folder of the CRD manifests")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is not current")
+    parser.add_argument("--skip-unbuilt", action="store_true", help="leave out what needs helm where there is none yet")
     options = parser.parse_args(arguments)
     try:
         wrong = _settle(CHART / "templates" / "crds", crd_templates(options.crds), check=options.check)
-        if not (wrong and options.check):  # the chart would render what is not current
+        if options.skip_unbuilt and not has_helm(options.helm):
+            print("manifests/install is left out: there is no helm yet; run `make binaries`", file=sys.stderr)  # noqa: T201
+        elif not (wrong and options.check):  # the chart would render what is not current
             files = install_files(render(find_helm(options.helm)))
             wrong += _settle(INSTALL, files, check=options.check)
     except RenderError as error:
