@@ -1,7 +1,9 @@
 """Two workers share the tests, but one of them has all those of the cluster."""
 
 import contextlib
+import math
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from forerun.sandbox import binaries
 from forerun.sandbox.commands import SandboxError
 from forerun.sandbox.versions import PROGRAMS
 
+STARTED = time.monotonic()
 HERE = Path(__file__).parent
 CLUSTER = "tests/cluster/"
 NEEDED = {HERE / "cluster": tuple(PROGRAMS), HERE / "unit" / "helm": ("helm",)}
@@ -48,6 +51,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--skip-unbuilt", action="store_true", help="skip what needs programs that `make binaries` has not built yet"
     )
+    parser.addoption(
+        "--minutes", type=float, default=math.inf, help="begin no test after so many minutes; what is left is skipped"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.getoption("--minutes")
+    if time.monotonic() - STARTED > minutes * 60:
+        pytest.skip(f"not begun within {minutes:g} minutes")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

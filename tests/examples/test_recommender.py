@@ -17,7 +17,7 @@ from forerun.sandbox.workdir import free_ports
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "recommender"
 USERS, ITEMS = 50, 80
-LIMIT_SECONDS = 120.0
+LIMIT_SECONDS = 1800.0  # only so that a test of a server that hangs ends; torch alone may take minutes to import
 
 
 def write_weights(file: Path, *more: str) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "suspend": "forerun.cli.requests:suspend",
     "release": "forerun.cli.requests:release",
     "approve": "forerun.cli.requests:approve",
+    "audit": "forerun.cli.audit:audit",
 }
 
 

@@ -9,6 +9,7 @@ import click
 import structlog
 
 from forerun.cli.failure import BadInput, Unreachable
+from forerun.observe.audit import CHAIN
 from forerun.settings import Settings
 
 
@@ -22,8 +23,6 @@ def run(kubeconfig: str | None) -> None:
         raise BadInput(str(error)) from None
     if kubeconfig:
         os.environ["KUBECONFIG"] = kubeconfig  # kopf looks nowhere else
-    if kubeconfig:
-        os.environ["KUBECONFIG"] = kubeconfig  # where kopf looks
     configure_logging(settings.log_format)
     from forerun.controllers.operator import run as run_operator  # noqa: PLC0415  # kopf only where it is needed
     from forerun.kube.errors import ApiError  # noqa: PLC0415
@@ -41,15 +40,15 @@ def configure_logging(log_format: str) -> None:
     """JSON lines on stderr (or text, for people); kopf's own chatter only from warnings up."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     logging.getLogger("kopf").setLevel(logging.ERROR)
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
-    )
+    renderers: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+    if log_format == "json":
+        renderers = [CHAIN, structlog.processors.JSONRenderer()]  # the seal is over all that the line says
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            renderer,
+            *renderers,
         ],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

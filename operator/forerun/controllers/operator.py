@@ -24,6 +24,7 @@ from forerun.controllers.ticker import Ticker
 from forerun.controllers.watching import Watches
 from forerun.domain.campaign import Key
 from forerun.observe import metrics
+from forerun.observe.audit import CHAIN, HEAD_ANNOTATION
 from forerun.settings import Settings
 from forerun.wiring import Ports, connect
 
@@ -97,7 +98,10 @@ class Operator:
 
     async def _lead(self) -> None:
         """Everything that writes; runs from the moment the Lease is ours."""
-        _log.info("leading", identity=self.ports.identity, epoch=self.ports.leadership.epoch)
+        leadership = self.ports.leadership
+        _log.info("leading", identity=self.ports.identity, epoch=leadership.epoch)
+        CHAIN.begin(f"{self.ports.identity}/{leadership.epoch}", leadership.noted(HEAD_ANNOTATION))
+        leadership.keep_notes(lambda: {HEAD_ANNOTATION: CHAIN.head})
         metrics.LEADER.set(1)
         self.states.clear()
         await self.resync.list_all()

@@ -11,7 +11,7 @@ run at the same speed, `holds()` ends before anybody else may begin.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -48,6 +48,7 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
         self.seen: Seen | None = None
         self.held_epoch = 0  # 0: this process does not hold it
         self._highest_epoch = 0  # survives a Lease that somebody deletes
+        self.notes: Callable[[], Mapping[str, str]] = dict  # annotations that are written with each renewal
 
     def note_epoch(self, epoch: int) -> None:
         self._highest_epoch = max(self._highest_epoch, epoch)
@@ -93,7 +94,7 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
         epoch = self.held_epoch or self._highest_epoch + 1
         raw = self.seen.raw
         spec = self._spec(raw.get("spec") or {}, updated_record, epoch)
-        return await self._put({**raw, "spec": spec}, epoch, create=False)
+        return await self._put({**raw, "metadata": self._metadata(raw), "spec": spec}, epoch, create=False)
 
     async def release(self) -> None:
         """Let a successor take over at once; nothing happens where the Lease is not ours any more."""
@@ -108,8 +109,9 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
             "acquireTime": now,
             "renewTime": now,
         }
+        body = {**self.seen.raw, "metadata": self._metadata(self.seen.raw), "spec": spec}
         self.held_epoch = 0
-        await self._put({**self.seen.raw, "spec": spec}, 0, create=False)
+        await self._put(body, 0, create=False)
 
     async def _put(self, body: Object, epoch: int, *, create: bool) -> bool:
         try:
@@ -128,6 +130,12 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
                 raw,
             )
         return True
+
+    def _metadata(self, raw: Object) -> Object:
+        """The Lease's metadata with our notes; whoever takes it over leaves those of the holder before it."""
+        metadata = raw["metadata"]
+        notes = self.notes() if self.held_epoch else {}
+        return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **notes}} if notes else metadata
 
     def _spec(self, current: Object, record: LeaderElectionRecord, epoch: int) -> Object:
         now = _microtime()
@@ -245,6 +253,15 @@ class Leadership:
     def note_epoch(self, epoch: int) -> None:
         """An epoch that was seen in a ledger: ours will be later, even where the Lease itself was lost."""
         self._lock.note_epoch(epoch)
+
+    def keep_notes(self, notes: Callable[[], Mapping[str, str]]) -> None:
+        """Annotations to write with each renewal and the release, asked for at that moment."""
+        self._lock.notes = notes
+
+    def noted(self, annotation: str) -> str:
+        """What the Lease had in an annotation when it was last read or written; empty: nothing."""
+        raw = self._lock.seen.raw if self._lock.seen else {}
+        return str(((raw.get("metadata") or {}).get("annotations") or {}).get(annotation) or "")
 
     def holds(self) -> bool:
         """Whether this process may write now."""

@@ -22,6 +22,7 @@ from forerun.sandbox import binaries, releases, versions
 from forerun.sandbox.commands import SandboxError
 from forerun.sandbox.releases import Release
 
+PATIENCE_SECONDS = 1800  # only so that a run that hangs ends
 GO = """#!/bin/sh
 # answers as go does, and writes a program for each package that it is asked to build
 case "$1" in
@@ -102,19 +103,19 @@ def test_the_first_folder_that_has_a_program_wins(tmp_path: Path) -> None:
 def test_everything_is_built_where_nothing_else_has_it_and_only_once(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    said, err = start(environment).communicate(timeout=60)
+    said, err = start(environment).communicate(timeout=PATIENCE_SECONDS)
     folder = tmp_path / "cache" / "forerun" / versions.digest() / "bin"
     assert said.split() == [str(folder / name) for name in versions.PROGRAMS], err
     assert all(subprocess.check_output([path], text=True) == "built\n" for path in said.split())
     assert re.search(r"^etcd v\S+: building from Go modules \(usually 1 min 00 s\) \.\.\.$", err, re.MULTILINE)
     builds = Path(environment["GO_LOG"]).read_text()
-    assert start(environment).communicate(timeout=60)[1] == ""
+    assert start(environment).communicate(timeout=PATIENCE_SECONDS)[1] == ""
     assert Path(environment["GO_LOG"]).read_text() == builds
 
 
 def test_two_runs_build_once(environment: dict[str, str]) -> None:
     both = [start({**environment, "GO_SECONDS": "0.5"}, "etcd") for _ in range(2)]
-    results = [run.communicate(timeout=60) for run in both]
+    results = [run.communicate(timeout=PATIENCE_SECONDS) for run in both]
     assert results[0][0] == results[1][0] != ""
     assert Path(environment["GO_LOG"]).read_text() == "build\n"
 
@@ -129,12 +130,12 @@ def test_an_interrupted_build_leaves_nothing_half(
         assert run.poll() is None, run.stderr.read()
         time.sleep(0.01)
     run.send_signal(number)
-    run.wait(timeout=10)
+    run.wait(timeout=PATIENCE_SECONDS)
     assert list((tmp_path / "cache").rglob("etcd")) == ([scratch] if number == signal.SIGKILL else [])
     assert binaries.present(["etcd"], environment) == {}
     if number == signal.SIGKILL:
         end_group_of_the_stand_in(tmp_path)  # nobody could
-        said, err = start(environment, "etcd").communicate(timeout=60)
+        said, err = start(environment, "etcd").communicate(timeout=PATIENCE_SECONDS)
         assert Path(said.strip()).is_file(), err
         assert not scratch.parent.exists()
     assert not go_processes(tmp_path)
@@ -190,7 +191,7 @@ def test_what_cannot_be_brought_is_said_in_one_line_with_the_remedy(
 
 def test_a_cache_that_cannot_be_written_is_said_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
-    _, err = start(environment, "etcd").communicate(timeout=60)
+    _, err = start(environment, "etcd").communicate(timeout=PATIENCE_SECONDS)
     assert "set XDG_CACHE_HOME to a folder that can be written" in err.splitlines()[-1]
 
 

@@ -72,7 +72,7 @@ def test_a_scrape_sees_the_value_of_that_moment() -> None:
 
 
 def scrape(address: str) -> float:
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=300) as answer:
         lines = answer.read().decode().splitlines()
     (sample,) = (line for line in lines if line.startswith('nginx_ingress_requests_total{service="shop"}'))
     return float(sample.split()[-1])
