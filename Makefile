@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INDEX = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"
 UV = $(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help setup binaries demo test verify manifests bench bench-control-loop bench-forecast bench-arena bench-live lock clean
+.PHONY: help setup binaries demo test lint verify manifests bench bench-control-loop bench-forecast bench-arena bench-live lock clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -30,9 +30,11 @@ demo: setup binaries ## show the whole life of a campaign on a real control plan
 test: setup $(if $(BUILT_ONLY),,binaries) ## run every test, those on the real control plane included
 	@$(PYTEST) $(if $(BUILT_ONLY),--skip-unbuilt) $(ARGS)
 
-verify: setup $(if $(BUILT_ONLY),,binaries) ## check style, types, layers, and that generated files are current
+lint: setup ## check style alone
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+verify: lint $(if $(BUILT_ONLY),,binaries) ## check style, types, layers, and that generated files are current
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/forerun crds --check
