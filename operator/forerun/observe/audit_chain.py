@@ -42,7 +42,7 @@ class AuditChain:
         if record.get("kind") != KIND:
             return record
         self._number += 1
-        record |= {"run": self._run, "number": self._number, "previous": self.head}
+        record.update(run=self._run, number=self._number, previous=self.head)
         self.head = record["digest"] = digest_of(record)
         return record
 
