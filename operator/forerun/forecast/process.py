@@ -16,7 +16,7 @@ from forerun.forecast import wire
 from forerun.forecast.sent import SentSeries, digest_of
 
 _BATCH = 48  # requests in one frame: coding one takes a few milliseconds, in which the event loop stands
-_READY_SECONDS = 180.0  # importing torch takes seconds, on a busy machine many
+_READY_SECONDS = 600.0  # importing torch takes seconds, on a starved machine minutes
 _ANSWER_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
 _FIRST_BACKOFF_SECONDS = 0.5
