@@ -57,7 +57,7 @@ async def connect(settings: Settings, kubeconfig: str | None = None) -> Ports:
         identity=identity,
         clock=utc_now,
         cluster=cluster,
-        signals=PrometheusSignals(settings.metric_max_age_seconds),
+        signals=PrometheusSignals(settings.metric_max_age_seconds, allowed_cidrs=settings.metrics_allowed_cidrs),
         forecast=forecast,
         leadership=leadership,
         background=TokenBucket(settings.background_writes_per_second),

@@ -172,6 +172,7 @@ async def operator(plane: ControlPlane, folder: Path) -> AsyncIterator[asyncio.s
         "KUBECONFIG": str(plane.kubeconfig),
         "FORERUN_NAMESPACE": NAMESPACE,
         "FORERUN_HEALTH_HOST": "127.0.0.1",
+        "FORERUN_METRICS_ALLOWED_CIDRS": "127.0.0.0/8,::1",
         "FORERUN_HEALTH_PORT": str(port),
     }
     with (folder / "operator.log").open("wb") as log:
