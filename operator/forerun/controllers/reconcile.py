@@ -21,6 +21,7 @@ from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront, TierRelease
 from forerun.observe import metrics
+from forerun.observe.gitops import leave_alone
 from forerun.plan.cadence import is_near, watched_ahead_seconds
 from forerun.plan.due import decide
 from forerun.plan.inputs import DueInput
@@ -113,7 +114,8 @@ class Reconciler:
     def _note_holds(self, state: StorefrontState, holds: list[Hold]) -> None:
         """What is held now, and what the plan says will fall short, each once."""
         planned = (*state.plan.risks, *state.plan.holds) if state.plan and state.campaigns else ()
-        state.holds = tuple({(hold.reason, hold.subject): hold for hold in (*holds, *planned)}.values())
+        known = (_with_remedy(state, hold) for hold in (*holds, *planned))
+        state.holds = tuple({(hold.reason, hold.subject): hold for hold in known}.values())
         for hold in state.holds:
             metrics.HOLDS.labels(hold.reason).inc()
 
@@ -185,6 +187,14 @@ def _sorted_out(
     """Floors to write and Holds to tell; nothing of tiers whose target cannot be read."""
     floors = tuple(d for d in decisions if isinstance(d, FloorDecision) and d.tier not in unreadable)
     return floors, [d for d in decisions if isinstance(d, Hold) and d.subject not in unreadable]
+
+
+def _with_remedy(state: StorefrontState, hold: Hold) -> Hold:
+    """Whoever reverts a floor is told how to leave it alone."""
+    entry = state.entry(hold.subject)
+    if hold.reason is not Reason.CONTESTED or hold.detail or entry is None:
+        return hold
+    return replace(hold, detail=leave_alone(entry.owner_ref))
 
 
 def _raise_is_due(state: StorefrontState, now: datetime) -> bool:
