@@ -64,6 +64,8 @@ class Index:
     def upsert(self, raw: Raw) -> None:
         """Take an object from a watch, a list or the answer to a write; older versions are ignored."""
         raw["metadata"].pop("managedFields", None)  # half of the memory, and nobody here reads them
+        if not isinstance(raw.get("status") or {}, Mapping):
+            del raw["status"]  # what no schema of ours lets through says nothing
         kind, key = raw["kind"], key_of(raw)
         take = {
             "Campaign": self._upsert_campaign,
