@@ -6,6 +6,9 @@ BIN := .venv/bin
 STAMPS := .venv/stamps
 READY := $(STAMPS)/package $(STAMPS)/torch
 PYTEST := $(BIN)/python -m pytest -n 2
+# uv keeps unpacked wheels in the user's cache, so a second clone is set up in seconds; it asks the index that pip is told of
+INDEX = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"
+UV = $(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .PHONY: help setup binaries demo test verify manifests bench bench-control-loop bench-forecast bench-arena bench-live lock clean
 
@@ -49,8 +52,7 @@ bench-arena: $(READY) $(STAMPS)/backtest ## compare with the HPA, KEDA cron and 
 bench-live: setup binaries ## run beside the real KEDA and the real HPA, at ten times the speed (18 minutes; KEDA is built once, 9 minutes)
 	@$(BIN)/python tests/benchmarks/live.py $(ARGS)
 
-lock: setup ## pin the newest versions that fit anew: the three requirements*.lock
-	$(BIN)/python -m pip install --quiet uv
+lock: setup ## pin the newest versions that fit anew: the four requirements*.lock
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/lock.py
 
 clean: ## remove the environment and what tools leave behind; the binaries stay in the user's cache
@@ -64,22 +66,26 @@ $(STAMPS)/python:
 	  { echo "$(PYTHON) cannot create environments: install its venv package (Debian: python3-venv)" >&2; exit 1; }
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/requirements: requirements.lock | $(STAMPS)/python
+$(STAMPS)/uv: requirements-uv.lock | $(STAMPS)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $< >&2
+	@touch $@
+
+$(STAMPS)/requirements: requirements.lock | $(STAMPS)/uv
 	@echo 'installing what requirements.lock pins (usually 30 s)' >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >&2
+	@$(UV) --require-hashes -r $< >&2
 	@touch $@
 
 # The package itself is linked to the sources, so editing needs no new set-up.
 $(STAMPS)/package: pyproject.toml $(STAMPS)/requirements
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
+	@$(UV) --no-deps --no-build-isolation --editable . >&2
 	@touch $@
 
 # What the forecast is compared with: half a gigabyte that nothing else needs.
 $(STAMPS)/backtest: requirements-backtest.lock | $(STAMPS)/package
 	@echo 'installing what requirements-backtest.lock pins (usually 30 s)' >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-backtest.lock >&2
+	@$(UV) --no-deps --require-hashes -r requirements-backtest.lock >&2
 	@touch $@
 
 $(STAMPS)/torch: requirements-torch.lock $(STAMPS)/requirements
-	@$(BIN)/python tools/install_torch.py requirements-torch.lock >&2
+	@$(INDEX) $(BIN)/python tools/install_torch.py $< >&2
 	@touch $@

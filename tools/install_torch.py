@@ -4,13 +4,14 @@
     install_torch.py requirements-torch.lock
 
 The default wheels bring some gigabytes for GPUs that the forecast does not need, and work as
-well. Only the standard library is used; pip is that of the interpreter that runs this.
+well. uv is the one beside the interpreter that runs this.
 """
 
 import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 ANSWER_SECONDS = 3.0
@@ -35,12 +36,13 @@ def answers(url: str, seconds: float) -> bool:
 
 
 def main(lock: str) -> int:
-    """Install what `lock` pins; the exit status of pip."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", lock]
+    """Install what `lock` pins; the exit status of uv."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    command = [uv, "pip", "install", "--quiet", "--python", sys.executable, "-r", lock]
     if answers(f"{CPU_INDEX}/torch/", ANSWER_SECONDS):
         print("installing torch, CPU wheels (usually 20 s)", file=sys.stderr, flush=True)  # noqa: T201
         # what it needs besides is in requirements.lock already
-        if subprocess.run([*command, "--no-deps", "--index-url", CPU_INDEX], check=False).returncode == 0:  # noqa: S603
+        if subprocess.run([*command, "--no-deps", "--default-index", CPU_INDEX], check=False).returncode == 0:  # noqa: S603
             return 0
     print("installing torch, default wheels, 2.7 GB (usually 1 to 2 min)", file=sys.stderr, flush=True)  # noqa: T201
     return subprocess.run(command, check=False).returncode  # noqa: S603

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Pin everything anew: requirements.lock with hashes, requirements-torch.lock and requirements-backtest.lock.
+"""Pin everything anew, with hashes but for torch: requirements.lock and its -uv, -torch and -backtest.
 
 torch stands apart because its CPU wheels and its default wheels are different files, and
 only the latter bring the NVIDIA ones; what both need is in requirements.lock. The libraries
 that only `make bench-forecast` compares with stand apart because nothing else needs them:
-requirements-backtest.lock holds what they add to requirements.lock. `uv` must be on PATH
-(`make lock` sees to it).
+requirements-backtest.lock holds what they add to requirements.lock. uv, which installs all
+of them, comes first and from pip. `uv` must be on PATH (`make lock` sees to it).
 """
 
 import re
@@ -14,19 +14,21 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-APART = re.compile(r"(torch|triton|nvidia-|cuda-)")
+APART = re.compile(r"(torch|triton|nvidia-|cuda-|uv==)")
 COMMAND = [
     *("uv", "pip", "compile", "pyproject.toml", "-", "--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--upgrade", "--quiet"),
 ]
-BUILD = "setuptools>=77\n"  # what pyproject.toml builds the package with, so that the set-up needs no other download
+# what pyproject.toml builds the package with, so that the set-up needs no other download, and what installs it all
+BUILD = "setuptools>=77\nuv>=0.13\n"
 HEAD = "# Written by `make lock`; not edited by hand.\n"
 
 
 def main() -> int:
-    """Write the three files; 1 where uv fails."""
+    """Write the four files; 1 where uv fails."""
     try:
         pinned = compiled("--extra", "dev")
+        write("requirements-uv.lock", [text for text in pinned if text.startswith("uv==")])
         others = [text for text in pinned if not APART.match(text)]
         torch = [text.split(" ")[0] + "\n" for text in pinned if text.startswith("torch==")]
         write("requirements.lock", others)
