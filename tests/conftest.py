@@ -4,10 +4,15 @@ import contextlib
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 CLUSTER = "tests/cluster/"
+
+# how long an example takes says something about the machine, not about the property
+settings.register_profile("forerun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("forerun")
 
 # A shell starts what runs in its background with SIGINT ignored, nohup with SIGHUP; children inherit that, and the
 # tests send them both. A handler here is the default again in every child.
