@@ -6,6 +6,8 @@ BIN := .venv/bin
 STAMPS := .venv/stamps
 READY := $(STAMPS)/package $(STAMPS)/torch
 PYTEST := $(BIN)/python -m pytest -n 2
+# what is imported is compiled once, not by every process that the tests start
+unexport PYTHONDONTWRITEBYTECODE
 # uv keeps unpacked wheels in the user's cache, so a second clone is set up in seconds; it asks the index that pip is told of
 INDEX = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"
 UV = $(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python
@@ -23,10 +25,10 @@ binaries: setup ## bring etcd, Kubernetes, kwok, helm and Prometheus into the us
 demo: setup binaries ## show the whole life of a campaign on a real control plane: make demo ARGS="--speed 10"
 	@$(BIN)/forerun demo $(ARGS)
 
-test: setup binaries ## run every test, those on the real control plane included
+test: setup $(if $(findstring --skip-unbuilt,$(ARGS)),,binaries) ## run every test, those on the real control plane included
 	@$(PYTEST) $(ARGS)
 
-verify: setup binaries ## check style, types, layers, and that generated files are current
+verify: setup ## check style, types, layers, and that generated files are current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

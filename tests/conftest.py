@@ -2,13 +2,20 @@
 
 import contextlib
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from forerun.sandbox import binaries
+from forerun.sandbox.commands import SandboxError
+from forerun.sandbox.versions import PROGRAMS
+
+HERE = Path(__file__).parent
 CLUSTER = "tests/cluster/"
+NEEDED = {HERE / "cluster": tuple(PROGRAMS), HERE / "unit" / "helm": ("helm",)}
 
 # how long an example takes says something about the machine, not about the property
 settings.register_profile("forerun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,3 +42,21 @@ class OneClusterWorker(LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneClusterWorker:
     return OneClusterWorker(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--skip-unbuilt", action="store_true", help="skip what needs programs that `make binaries` has not built yet"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--skip-unbuilt"):
+        return
+    for folder, programs in NEEDED.items():
+        try:
+            binaries.require(programs)
+        except SandboxError as missing:
+            for item in items:
+                if folder in item.path.parents:
+                    item.add_marker(pytest.mark.skip(reason=str(missing)))
