@@ -39,14 +39,11 @@ class Ports:
         await self.cluster.close()
 
 
-async def connect(
-    settings: Settings,
-    kubeconfig: str | None = None,
-    *,
-    clock: Callable[[], datetime] = utc_now,
-    forecast: ForecastProcess | None = None,
-) -> Ports:
-    """Ports of a real cluster; kube.errors.ApiError where it cannot be reached. `forecast` None: one of our own."""
+async def connect(settings: Settings, kubeconfig: str | None = None, *, forecasting: bool = True) -> Ports:
+    """Ports of a real cluster; kube.errors.ApiError where it cannot be reached.
+
+    Without `forecasting` no worker is started: for those who only give back.
+    """
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
     pace = Pace(settings.recovery_requests_per_second, settings.requests_per_second)
     cluster = await Cluster.connect(kubeconfig, pace=pace)
@@ -58,15 +55,15 @@ async def connect(
         lease_duration_seconds=settings.lease_duration_seconds,
     )
     cluster.fence = leadership.holds
-    if forecast is None:
-        forecast = ForecastProcess(threads=settings.forecast_threads, time_compression=settings.time_compression)
-    await forecast.start()
+    forecast = ForecastProcess(threads=settings.forecast_threads, time_compression=settings.time_compression)
+    if forecasting:
+        await forecast.start()
     return Ports(
         settings=settings,
         identity=identity,
-        clock=clock,
+        clock=utc_now,
         cluster=cluster,
-        signals=PrometheusSignals(settings.metric_max_age_seconds),
+        signals=PrometheusSignals(settings.metric_max_age_seconds, allowed_cidrs=settings.metrics_allowed_cidrs),
         forecast=forecast,
         leadership=leadership,
         background=TokenBucket(settings.background_writes_per_second),

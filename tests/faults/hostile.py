@@ -179,17 +179,22 @@ class Life:
 
     def _read(self, obj: Any) -> Any:
         self.counts.objects += 1
+        verdict, seconds = self._timed(obj)
+        if seconds > STALL_SECONDS:  # a machine that is short of time stretches even the processor's: not three times
+            seconds = min(seconds, *(self._timed(obj)[1] for _ in range(2)))
+        self.counts.longest_seconds = max(self.counts.longest_seconds, seconds)
+        if seconds > STALL_SECONDS:
+            self._fault(obj, f"took {seconds:.1f} s")
+        return verdict
+
+    def _timed(self, obj: Any) -> tuple[Any, float]:
         began = time.thread_time()
         try:
             verdict = self._all_readers(obj)
         except Exception as error:  # noqa: BLE001  # that is what is looked for
             self._fault(obj, repr(error)[:300])
             verdict = None
-        seconds = time.thread_time() - began
-        self.counts.longest_seconds = max(self.counts.longest_seconds, seconds)
-        if seconds > STALL_SECONDS:
-            self._fault(obj, f"took {seconds:.1f} s")
-        return verdict
+        return verdict, time.thread_time() - began
 
     def _all_readers(self, obj: Any) -> Any:
         verdict = None

@@ -91,9 +91,11 @@ class Oracle:
 
     def _inside(self, now: float, tier: Facts, was: int, is_: int) -> None:
         last = list(self.answers)[-AGREE:]
-        # through a lie that looks like the truth only the autoscaler's metric can see, and that knows of no headroom
-        headroom = 0.0 if any(lie == "plausible" for _, _, lie in last) else 0.5
-        need = max(tier.need(true, headroom) for _, true, _ in last)
+        if any(lie == "plausible" for _, _, lie in last):
+            # only the autoscaler's metric can see through it: that shows what is so now, and knows of no headroom
+            need = tier.need(last[-1][1], headroom=0.0)
+        else:
+            need = max(tier.need(true) for _, true, _ in last)
         if len(last) < AGREE or any(lie == "plain" for _, _, lie in last):
             self._fault(now, tier, was, is_, "lowered inside a window though an answer of the last five makes no sense")
         elif is_ < need:

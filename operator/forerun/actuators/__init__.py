@@ -6,18 +6,23 @@ caller before anything here is called. Ordinary refusals are returned as `Hold`.
 """
 
 from forerun.actuators.floors import Standing, bounds_for, noted_baseline, regressed, standing, stands, still_written
-from forerun.actuators.reading import read_target
+from forerun.actuators.marks import Mark, find_marks, kinds_of_owners
+from forerun.actuators.reading import read_raised, read_target
 from forerun.actuators.restoring import abandon, forget, restore
 from forerun.actuators.writing import lift_from_zero, mark, write_floor
 
 __all__ = [
+    "Mark",
     "Standing",
     "abandon",
     "bounds_for",
+    "find_marks",
     "forget",
+    "kinds_of_owners",
     "lift_from_zero",
     "mark",
     "noted_baseline",
+    "read_raised",
     "read_target",
     "regressed",
     "restore",
