@@ -171,6 +171,10 @@ class Model:
             ]
             marks = [key for key in raw["metadata"].get("annotations") or {} if key.startswith("forerun.dev/")]
             marks += [e["manager"] for e in raw["metadata"].get("managedFields", []) if e.get("manager") == "forerun"]
+            owned = {path for e in raw["metadata"].get("managedFields", []) for path in e["fieldsV1"].get("f:spec", {})}
+            marks += [
+                f"nobody manages {bound}" for bound in wanted if bound in raw["spec"] and f"f:{bound}" not in owned
+            ]
             if marks:
                 found.append(f"{kind}/{name}: left on it: {marks}")
         for (kind, _, name), raw in self.api.objects.items():

@@ -61,8 +61,8 @@ class BreakGlass:
         reference, before = entry.owner_ref, snapshot.bounds
         foreign = _foreign(snapshot, entry)
         if foreign is not None and foreign.reason is Reason.DRIFTED and not self._dry_run:
-            # nothing of ours stands there: all that is left to take away is our note
-            forgotten = await forget(self._cluster, namespace, snapshot, entry.tier)
+            # a bound that is still ours goes back with our note
+            forgotten = await forget(self._cluster, namespace, snapshot, entry)
             foreign = forgotten if isinstance(forgotten, Hold) else foreign
         if foreign is not None or self._dry_run:
             return GivenBack(namespace, reference, entry.baseline, before, before, foreign)

@@ -225,8 +225,10 @@ class Executor:
         if bounds == snapshot.bounds:
             self._renew(state, entry, decision)
             return None
-        entry = self._entry(tier, decision, snapshot, entry, bounds, now)
-        return Intent(tier, decision, snapshot, entry, bounds, now)
+        new = self._entry(tier, decision, snapshot, entry, bounds, now)
+        if floor_of(new.owner, bounds) < floor_of(new.owner, new.baseline):
+            return None  # somebody raised it meanwhile, and it is theirs: decided anew with the next look
+        return Intent(tier, decision, snapshot, new, bounds, now)
 
     def _renew(self, state: StorefrontState, entry: LedgerEntry | None, decision: FloorDecision) -> None:
         """The floor stands already; only who asks for it, and until when, may be new."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from forerun.actuators import read_target, regressed
+from forerun.actuators import read_target, regressed, stands
 from forerun.api.convert import auth_secret_of, entry_from_annotation
 from forerun.controllers.index import Index, Workload, version
 from forerun.controllers.state import StorefrontState, Tally
@@ -77,7 +77,7 @@ class Observer:
         ready = workload.ready if workload else (snapshot.ready if snapshot else None)
         return TierState(
             tier=tier.name,
-            baseline=floor_of(entry.owner, entry.baseline) if entry else floor,
+            baseline=_baseline_of(entry, snapshot, floor),
             floor=floor,
             ready=ready,
             desired=workload.replicas if workload else (snapshot.desired if snapshot else None),
@@ -226,6 +226,13 @@ def _mirror_of(tier: Tier, snapshot: TargetSnapshot) -> LedgerEntry | None:
     """The ledger entry that stands on the target, where it was written for this object."""
     mirror = entry_from_annotation(snapshot.annotation) if snapshot.annotation else None
     return replace(mirror, tier=tier.name) if mirror and mirror.owner_uid == snapshot.owner_uid else None
+
+
+def _baseline_of(entry: LedgerEntry | None, snapshot: TargetSnapshot | None, floor: int) -> int:
+    """What the ledger says the target had; what stands there, where the entry was only written ahead of a raise."""
+    if entry is None or (snapshot and not entry.confirmed and not stands(snapshot, entry)):
+        return floor
+    return floor_of(entry.owner, entry.baseline)
 
 
 def floor_of(owner: Owner, bounds: Bounds) -> int:
