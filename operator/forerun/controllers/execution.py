@@ -13,13 +13,13 @@ from forerun.actuators import (
     noted_baseline,
     restore,
     standing,
-    stands,
     still_written,
     write_floor,
 )
 from forerun.api.convert import entry_to_annotation
 from forerun.controllers.authority import Authority
 from forerun.controllers.index import Index, version
+from forerun.controllers.judging import is_closed, judged, must_commit, seen, unstarted
 from forerun.controllers.observation import Observer, bounds_of, floor_of
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.state import StorefrontState
@@ -33,7 +33,6 @@ from forerun.observe import metrics
 from forerun.observe.audit import record_write
 from forerun.wiring import Ports
 
-MAX_REVERTS = 3
 ATTEMPTS = 3
 
 
@@ -131,8 +130,8 @@ class Executor:
         kept: list[LedgerEntry] = []
         for entry in state.ledger:
             snapshot = state.snapshots.get(entry.tier)
-            updated = _seen(entry, snapshot)
-            if not _is_closed(updated, snapshot, asked=bool(asking.intersection(entry.campaigns))):
+            updated = seen(entry, snapshot)
+            if not is_closed(updated, snapshot, asked=bool(asking.intersection(entry.campaigns))):
                 kept.append(updated)
             elif isinstance(snapshot, TargetSnapshot) and await self._let_go(key, state, entry, snapshot) is not None:
                 kept.append(updated)  # tried again with the next look
@@ -168,9 +167,9 @@ class Executor:
         decisions: tuple[FloorDecision, ...],
         now: datetime,
     ) -> tuple[set[str], list[Hold]]:
-        judged = [self._intent(key, storefront.tier(d.tier), state, d, now) for d in decisions]
-        holds = [found for found in judged if isinstance(found, Hold)]
-        intents = [found for found in judged if isinstance(found, Intent)]
+        considered = [self._intent(key, storefront.tier(d.tier), state, d, now) for d in decisions]
+        holds = [found for found in considered if isinstance(found, Hold)]
+        intents = [found for found in considered if isinstance(found, Intent)]
         # a raise needs the right to scale, now; giving back does not
         raised = {intent.tier.name: intent.tier.target for intent in intents if intent.raises}
         forbidden = await self._authority.refusals(key, storefront, raised)
@@ -201,7 +200,7 @@ class Executor:
 
     async def _write_ledger_first(self, key: Key, state: StorefrontState, intents: list[Intent]) -> Hold | None:
         """No target is touched before the ledger covers what will be written there."""
-        uncovered = any(_must_commit(state.entry(intent.tier.name), intent.entry) for intent in intents)
+        uncovered = any(must_commit(state.entry(intent.tier.name), intent.entry) for intent in intents)
         state.ledger = _ledger_of(state, intents)
         return await self._store.commit_ledger(key, state) if uncovered else None
 
@@ -217,7 +216,7 @@ class Executor:
             return None if entry is None else Intent(tier, decision, snapshot, entry, None, now)
         bounds = bounds_for(snapshot, decision.floor, tier.max_replicas)
         if entry is not None:
-            entry = _judge(entry, snapshot, bounds)
+            entry = judged(entry, snapshot, bounds)
             if entry.drifted or entry.contested:
                 state.ledger = _replaced(state.ledger, entry)
                 state.ledger_dirty = True
@@ -252,7 +251,7 @@ class Executor:
         """The ledger entry that must be committed before `bounds` may be written."""
         grace = timedelta(seconds=self._ports.settings.expiry_grace_seconds)
         expires = decision.expires or (entry.expires if entry else now + grace)
-        if entry is None or _unstarted(entry, snapshot):
+        if entry is None or unstarted(entry, snapshot):
             entry = LedgerEntry(
                 tier=tier.name,
                 target=tier.target,
@@ -343,10 +342,10 @@ class Executor:
 
     def _seen_target(self, key: Key, snapshot: TargetSnapshot) -> str:
         """The watched version of a plain target, where it is the one that was read, at the same replicas."""
-        seen = self._index.workloads.get((snapshot.target.kind, key.namespace, snapshot.target.name))
-        if seen is None or (seen.uid, seen.replicas) != (snapshot.owner_uid, snapshot.bounds.minimum):
+        watched = self._index.workloads.get((snapshot.target.kind, key.namespace, snapshot.target.name))
+        if watched is None or (watched.uid, watched.replicas) != (snapshot.owner_uid, snapshot.bounds.minimum):
             return ""
-        return seen.resource_version
+        return watched.resource_version
 
     def _seen_autoscaler(self, key: Key, snapshot: TargetSnapshot) -> str:
         """The watched version of an autoscaler, where it is the one that was read, with the same bounds."""
@@ -354,57 +353,6 @@ class Executor:
         if raw is None or (raw["metadata"]["uid"], bounds_of(raw)) != (snapshot.owner_uid, snapshot.bounds):
             return ""
         return str(raw["metadata"]["resourceVersion"])
-
-
-def _unstarted(entry: LedgerEntry, snapshot: TargetSnapshot) -> bool:
-    """Nothing of ours has stood there yet: the baseline is what stands there now."""
-    return not entry.confirmed and not stands(snapshot, entry)
-
-
-def _judge(entry: LedgerEntry, snapshot: TargetSnapshot, bounds: Bounds) -> LedgerEntry:
-    """Who moved the floor since we wrote it: nobody, a reverter, or somebody with a will of their own."""
-    if not entry.confirmed or bounds == snapshot.bounds:
-        return entry
-    where = standing(snapshot, entry)
-    if where is Standing.FOREIGN:
-        return replace(entry, drifted=True)
-    if where is Standing.AT_BASELINE:
-        reverts = entry.reverts + 1
-        return replace(entry, reverts=reverts, contested=reverts >= MAX_REVERTS)
-    return entry
-
-
-def _seen(entry: LedgerEntry, snapshot: TargetSnapshot | Hold | None) -> LedgerEntry:
-    """What a fresh read says of an entry: ours stands (confirmed), or somebody changed it (drifted)."""
-    if not isinstance(snapshot, TargetSnapshot) or entry.drifted or entry.contested:
-        return entry
-    where = standing(snapshot, entry)
-    if where is Standing.OURS and not entry.confirmed and snapshot.bounds != entry.baseline:
-        return replace(entry, confirmed=True)
-    if where is Standing.FOREIGN and entry.confirmed:
-        return replace(entry, drifted=True)
-    return entry
-
-
-def _must_commit(stored: LedgerEntry | None, new: LedgerEntry) -> bool:
-    """Whether the write of `new` is not covered by what the ledger says already."""
-    if stored is None or not set(new.written) <= set(stored.written):
-        return True
-    return (stored.baseline, stored.owner_uid, stored.reverts, stored.lifted_from_zero) != (
-        new.baseline,
-        new.owner_uid,
-        new.reverts,
-        new.lifted_from_zero,
-    )
-
-
-def _is_closed(entry: LedgerEntry, snapshot: TargetSnapshot | Hold | None, *, asked: bool) -> bool:
-    """Whether there is nothing left to give back: the target is gone, or its floor is somebody else's for good."""
-    if isinstance(snapshot, Hold):
-        return snapshot.reason is Reason.TARGET_NOT_FOUND
-    if snapshot is not None and standing(snapshot, entry) is Standing.REPLACED:
-        return True
-    return not asked and (entry.drifted or entry.contested)
 
 
 def _replaced(ledger: tuple[LedgerEntry, ...], entry: LedgerEntry) -> tuple[LedgerEntry, ...]:
