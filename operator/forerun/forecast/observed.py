@@ -1,6 +1,5 @@
 """What one request shows of its shop: the baseline, how the present compares with it, and what a window has seen."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from forerun.domain.observation import DemandSeries
 from forerun.forecast.baseline import Array, Baseline, clean, fit_baseline, outside
 from forerun.forecast.grid import tail_end
 from forerun.forecast.remaining import despiked, noise
+from forerun.forecast.remembered import Remembered
 from forerun.forecast.units import Lately, Seen
 
 _COMPARED_SECONDS = 1800.0  # its median says how high demand is now
@@ -24,7 +24,7 @@ _LATELY_SHARE, _LATELY_POINTS = 24.0, 8
 _LATELY_LEAST_SECONDS, _LATELY_MOST_SECONDS = 240.0, 3600.0
 _CACHED_FITS = 1024
 
-_fits: OrderedDict[tuple[object, ...], tuple[DemandSeries, Baseline | None]] = OrderedDict()
+_fits: Remembered[Baseline | None] = Remembered(_CACHED_FITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +78,10 @@ def observe(request: ForecastRequest, time_compression: float) -> Shop | None:
 def _fitted(
     series: DemandSeries, masked: tuple[tuple[float, float], ...], now: float, day_seconds: float
 ) -> Baseline | None:
-    """`fit_baseline`, remembered: the history stays the same from one refresh to the next.
-
-    Keyed by identity: hashing thousands of numbers costs as much as fitting. The series is kept with the result, so
-    its identity cannot be taken over by another.
-    """
+    """`fit_baseline`, remembered: the history stays the same from one refresh to the next."""
     end = series.start.timestamp() + len(series.values) * series.step_seconds
     key = (id(series), masked, min(now, end), day_seconds)
-    if key in _fits:
-        _fits.move_to_end(key)
-        return _fits[key][1]
-    fitted = fit_baseline(series, masked, now, day_seconds)
-    _fits[key] = (series, fitted)
-    while len(_fits) > _CACHED_FITS:
-        _fits.popitem(last=False)
-    return fitted
+    return _fits.of(key, series, lambda: fit_baseline(series, masked, now, day_seconds))
 
 
 def levels_at(base: Baseline, origin: float) -> tuple[float, float]:

@@ -6,6 +6,7 @@ by how well it would have foretold every lesson from the others, and all are ave
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -34,11 +35,14 @@ class _Pairs:
     base: Array
 
 
-def relevant(window: EventWindow, lessons: Sequence[Lesson], day_seconds: float) -> list[Weighed]:
+def relevant(window: EventWindow, lessons: Sequence[Lesson], day_seconds: float) -> tuple[Weighed, ...]:
     """The lessons of the window's type with their weights, at most 1."""
-    alike = [lesson for lesson in lessons if lesson.window.type is window.type]
-    if not alike:
-        return []
+    alike = tuple(lesson for lesson in lessons if lesson.window.type is window.type)
+    return _relevant(window, alike, day_seconds) if alike else ()
+
+
+@lru_cache(maxsize=512)  # they stay the same from one refresh to the next
+def _relevant(window: EventWindow, alike: tuple[Lesson, ...], day_seconds: float) -> tuple[Weighed, ...]:
     pairs = _pairs([*(lesson.window for lesson in alike), window], day_seconds)
     noise = np.array([lesson.noise_log_sd for lesson in alike])
     sure = BETWEEN_LOG_SD**2 / (BETWEEN_LOG_SD**2 + noise**2)
@@ -53,7 +57,7 @@ def relevant(window: EventWindow, lessons: Sequence[Lesson], day_seconds: float)
         scores.append(np.log(likely * plausible) - len(alike) * np.log(loss + _LEAST_LOSS))
     shares = np.exp(np.array(scores) - max(scores))
     mixed = (shares / shares.sum()) @ np.array(ways)
-    return [Weighed(lesson, float(weight)) for lesson, weight in zip(alike, mixed, strict=True)]
+    return tuple(Weighed(lesson, float(weight)) for lesson, weight in zip(alike, mixed, strict=True))
 
 
 def _pairs(windows: Sequence[EventWindow], day_seconds: float) -> _Pairs:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forerun.forecast.baseline import Array, Baseline
+from forerun.forecast.remembered import Remembered
 
 ROWS = 120  # days back, at most
 _ENOUGH = 8  # days; fewer are filled up from a prior
@@ -15,6 +16,7 @@ _MEASURED = 0.8  # of a stretch, to count
 _LARGEST = 6.0  # log
 _NEW_LEVEL_SD, _LEVEL_SD, _WIGGLE_SD = 0.3, 0.03, 0.05  # of the prior, on the baseline's scale; judgement
 _DRIFT_SD_PER_WEEK = 0.03  # beyond the horizon that the history has shown; judgement
+_stretches: Remembered[Array] = Remembered(128)  # of up to 120 rows of some fifty cells each
 _NORMAL_EIGHTHS = np.array([-1.53, -0.89, -0.49, -0.16, 0.16, 0.49, 0.89, 1.53])
 
 
@@ -57,6 +59,12 @@ def _prior(base: Baseline, count: int, cells: int) -> Array:
 
 
 def _happened(base: Baseline, origin: float, low: Array, high: Array, later: int) -> Array:
+    """`_read`, remembered: while a window is open neither its cells nor its origin move."""
+    key = (id(base), origin, float(low[0]), float(high[-1]), low.size, later)
+    return _stretches.of(key, base, lambda: _read(base, origin, low, high, later))
+
+
+def _read(base: Baseline, origin: float, low: Array, high: Array, later: int) -> Array:
     """The residuals of earlier days over the same stretch, `later` bins later in the day; [rows, cells].
 
     They are on the baseline's scale.

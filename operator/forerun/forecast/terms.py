@@ -176,7 +176,7 @@ class _Known:
         seconds = (window.occurrence.end - window.occurrence.start).total_seconds()
         declared = _declared(window, shop)
         only = shop.basis == "declared" and window.expected.peak_rps
-        weighed = tuple(relevant(window, lessons, base.day_seconds)) if shop.basis != "declared" else ()
+        weighed = relevant(window, lessons, base.day_seconds) if shop.basis != "declared" else ()
         if not weighed or seconds <= 0.0:
             known = learnt(prior, ())
             return cls(pooled(declared) if only and declared else size(known, declared), None, ())
