@@ -218,18 +218,45 @@ def test_replanning_changes_nothing(given_input, later, data):
     assert second.risks == first.risks or later
 
 
-@given(plan_inputs(), st.data())
-def test_before_the_start_a_wobble_never_lowers_a_floor(given_input, data):
+@given(plan_inputs(), st.integers(0, 20_000), st.data())
+def test_before_the_start_no_floor_that_is_due_goes_down(given_input, later, data):
     given_input = replace(given_input, campaigns=given_input.campaigns[:1])
     first = make_plan(given_input)
+    now = min(at(later), given_input.campaigns[0].occurrence.start - timedelta(seconds=1))
     wobbled = data.draw(forecasts(*given_input.campaigns))
-    second = make_plan(replace(given_input, forecast=wobbled, previous=first, now=at(60)))
+    second = make_plan(replace(given_input, forecast=wobbled, previous=first, now=now))
     released = hold_until(given_input.campaigns[0])
     for state in given_input.tiers:
-        for step in first.steps:
-            if step.at < released:
-                before = floor_at(first.steps, state.tier, step.at, state.baseline)
-                assert floor_at(second.steps, state.tier, step.at, state.baseline) >= before
+        stands = floor_at(first.steps, state.tier, now, state.baseline)
+        times = [now, *(step.at for step in second.steps if step.tier == state.tier)]
+        assert all(
+            floor_at(second.steps, state.tier, t, state.baseline) >= stands for t in times if now <= t < released
+        )
+
+
+@given(plan_inputs(), st.lists(st.floats(0.0, 5000.0), min_size=1, max_size=12), st.sampled_from([20.0, 60.0, 300.0]))
+def test_what_demand_may_rise_to_only_lowers_a_plan_and_is_served(given_input, demands, step):
+    """Never above the plan without it, and never below what the lower of both needs a lead ahead."""
+    given_input = replace(given_input, campaigns=given_input.campaigns[:1], policy=Policy())
+    (scheduled,) = given_input.campaigns
+    now = scheduled.occurrence.start
+    ahead = make_forecast(((now - NOON).total_seconds(), step, sorted(demands))).segments[0]
+    bare = replace(given_input, now=now)
+    plan = make_plan(bare)
+    limited = make_plan(replace(bare, forecast=replace(bare.forecast, reach=ahead)))
+    for tier in given_input.storefront.tiers:
+        baseline = next(s.baseline for s in given_input.tiers if s.tier == tier.name)
+        for number, row in enumerate(ahead.quantiles):
+            when = ahead.start + timedelta(seconds=number * step)
+            if when >= scheduled.occurrence.end:
+                break
+            floor = floor_at(limited.steps, tier.name, when, baseline)
+            assert floor <= floor_at(plan.steps, tier.name, when, baseline)
+            segment = bare.forecast.segments[0]
+            place = int((when - segment.start).total_seconds() // segment.step_seconds)
+            if 0 <= place < len(segment.quantiles):
+                needed = min(quantile_at(row, 0.99), quantile_at(segment.quantiles[place], 0.99))
+                assert floor >= max(baseline, size(tier, needed))
 
 
 @given(plan_inputs(), st.data())

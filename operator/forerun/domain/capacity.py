@@ -30,7 +30,7 @@ class Cost:
 class CapacityPlan:
     """Steps ascending by time, at most 200. `proposed` holds what Preview or unapproved campaigns would add.
 
-    `generations` are the campaign generations it was made from: a floor planned for an
+    `generations` are the campaign generations it was made from: a floor that is due for an
     unchanged campaign is never lowered before its start because a forecast wobbled.
     """
 

@@ -116,7 +116,8 @@ class Peak:
 class Forecast:
     """`segments` are disjoint, ascending, and cover every upcoming window; `basis` says what it rests on.
 
-    `learnt` are the past windows that could be read off the history and are not in the request's experience.
+    `learnt` are the past windows that could be read off the history and are not in the request's experience. `reach` is
+    a second opinion on the next minutes: how far demand may rise from where it stands; None where nothing says so.
     """
 
     storefront: str
@@ -125,3 +126,4 @@ class Forecast:
     peaks: tuple[Peak, ...]
     basis: str  # "history+declared", "declared", "history+prior", "live", ...
     learnt: tuple[Lesson, ...] = ()
+    reach: Segment | None = None

@@ -11,6 +11,7 @@ from forerun.domain.reason import Hold, Reason
 from forerun.forecast.lessons import learn, usable
 from forerun.forecast.observed import observe
 from forerun.forecast.paths import PATHS, UnitPaths, quantiles, simulate
+from forerun.forecast.reach import reach
 from forerun.forecast.terms import Plan, make_plans
 
 _SIGNIFICANT = 6  # digits of what is handed out: more would only be longer to send
@@ -30,13 +31,17 @@ def forecast_all(
     plans = make_plans(requests, shops, lessons, time_compression)
     results = iter(simulate([unit for plan in plans if plan for unit in plan.units], paths))
     return [
-        _answer(request, plan, [next(results) for _ in plan.units] if plan else [], new)
-        for request, plan, new in zip(requests, plans, learnt, strict=True)
+        _answer(request, plan, [next(results) for _ in plan.units] if plan else [], new, reach(request, shop))
+        for request, shop, plan, new in zip(requests, shops, plans, learnt, strict=True)
     ]
 
 
 def _answer(
-    request: ForecastRequest, plan: Plan | None, results: Sequence[UnitPaths], learnt: tuple[Lesson, ...]
+    request: ForecastRequest,
+    plan: Plan | None,
+    results: Sequence[UnitPaths],
+    learnt: tuple[Lesson, ...],
+    reached: Segment | None,
 ) -> Forecast | Hold:
     if plan is None or not request.upcoming:
         if not request.upcoming:
@@ -48,7 +53,7 @@ def _answer(
         for grid, result in zip(plan.grid, results, strict=True)
     )
     peaks = tuple(_peak(window, plan, results) for window in request.upcoming if _is_planned(window))
-    return Forecast(request.storefront, request.now, segments, peaks, plan.basis, learnt)
+    return Forecast(request.storefront, request.now, segments, peaks, plan.basis, learnt, reached)
 
 
 def _is_planned(window: EventWindow) -> bool:

@@ -92,7 +92,8 @@ def answer_to(answer: Forecast | Hold) -> Frame:
         "storefront": answer.storefront,
         "made_at": answer.made_at.timestamp(),
         "basis": answer.basis,
-        "segments": [(s.start.timestamp(), s.step_seconds, s.quantiles) for s in answer.segments],
+        "segments": [_segment_to(segment) for segment in answer.segments],
+        "reach": _segment_to(answer.reach) if answer.reach else None,
         "peaks": [
             (
                 peak.campaign,
@@ -115,13 +116,21 @@ def answer_from(frame: Frame) -> Forecast | Hold:
     return Forecast(
         storefront=frame["storefront"],
         made_at=_moment(frame["made_at"]),
-        segments=tuple(
-            Segment(_moment(start), step, tuple(map(tuple, quantiles))) for start, step, quantiles in frame["segments"]
-        ),
+        segments=tuple(_segment_from(row) for row in frame["segments"]),
         peaks=tuple(_peak_from(row) for row in frame["peaks"]),
         basis=frame["basis"],
         learnt=tuple(_lesson_from(lesson) for lesson in frame["learnt"]),
+        reach=_segment_from(frame["reach"]) if frame["reach"] else None,
     )
+
+
+def _segment_to(segment: Segment) -> Sequence[Any]:
+    return segment.start.timestamp(), segment.step_seconds, segment.quantiles
+
+
+def _segment_from(row: Sequence[Any]) -> Segment:
+    start, step, quantiles = row
+    return Segment(_moment(start), step, tuple(map(tuple, quantiles)))
 
 
 def _peak_from(row: Sequence[Any]) -> Peak:

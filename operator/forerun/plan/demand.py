@@ -44,7 +44,7 @@ def rising_demand(
     records: list[tuple[int, float]] = []
     covered, highest = False, -1.0
     for segment in forecast.segments:
-        for at, demand in _cells(segment, stretch, default_level, now):
+        for at, demand in _cells(segment, forecast.reach, stretch, default_level, now):
             covered = True
             if not 0 <= demand < math.inf:
                 return _unknown(stretch, "the forecast is not a number")
@@ -60,8 +60,12 @@ def _unknown(stretch: Stretch, why: str) -> Hold:
     return Hold(Reason.DEMAND_UNKNOWN, stretch.names[0], detail=f"{why}; floors are held as they were planned")
 
 
-def _cells(segment: Segment, stretch: Stretch, default_level: float, now: int) -> list[tuple[int, float]]:
+def _cells(
+    segment: Segment, reach: Segment | None, stretch: Stretch, default_level: float, now: int
+) -> list[tuple[int, float]]:
     """(time, demand at the level asked for) of the rows of `segment` that lie in the stretch and are not over.
+
+    What `reach` covers is cut as finely as that is, and no higher.
 
     Of a stretch whose rows are all over, as it is still held, the last one stands for the rest. One that is no longer
     held is seen whole: its plan says how it went.
@@ -82,8 +86,30 @@ def _cells(segment: Segment, stretch: Stretch, default_level: float, now: int) -
         begin = origin + i * step
         row = segment.quantiles[i]
         level = spans[0][2] if len(spans) == 1 else _level_in(spans, begin, begin + step)
-        cells.append((max(stretch.start, math.floor(begin)), quantile_at(row, level)))
+        demand = quantile_at(row, level)
+        cells.extend(
+            (max(stretch.start, math.floor(at)), limited)
+            for at, limited in _limited(begin, begin + step, demand, reach, level, since)
+        )
     return cells
+
+
+def _limited(
+    begin: float, end: float, demand: float, reach: Segment | None, level: float, since: float
+) -> list[tuple[float, float]]:
+    """(time, demand) of one cell `[begin, end)`: what `reach` covers of it after `since` in pieces, none higher."""
+    if reach is None:
+        return [(begin, demand)]
+    origin, step = reach.start.timestamp(), reach.step_seconds
+    first = max(0, math.floor((max(begin, since) - origin) / step))
+    last = min(len(reach.quantiles), math.ceil((end - origin) / step))
+    if first >= last:
+        return [(begin, demand)]
+    pieces = [
+        (max(begin, origin + i * step), min(demand, quantile_at(reach.quantiles[i], level))) for i in range(first, last)
+    ]
+    beyond = origin + last * step
+    return [*pieces, (beyond, demand)] if beyond < end else pieces
 
 
 def _levels(campaigns: Sequence[ScheduledCampaign], default_level: float) -> list[tuple[float, float, float]]:

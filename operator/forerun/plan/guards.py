@@ -153,7 +153,7 @@ def _thawed(given: GuardInput, demand_at: int) -> dict[str, int]:
 
 
 def steadiness(given: GuardInput) -> tuple[Verdict, ...]:
-    """What was planned for unchanged campaigns stays until they begin; then it changes only where it is worth it."""
+    """What is due for unchanged campaigns stays until they begin; the rest changes only where it is worth it."""
     held = held_raises(given.previous, given.stretch, given.now)
     begun = given.now >= given.stretch.start
     if begun and not _steadies_inside(given):
@@ -171,7 +171,7 @@ def _steady(given: GuardInput, tier: Tier, held: Held | None, *, begun: bool) ->
     fresh = given.raises.get(tier.name, ())
     if begun:
         return Move(tier.name, settled(fresh, kept, base, _open(given, tier.name), was_capped=before.was_capped))
-    return Move(tier.name, steadied(fresh, kept, base, was_capped=before.was_capped))
+    return Move(tier.name, steadied(fresh, kept, base, given.now, was_capped=before.was_capped))
 
 
 def _steadies_inside(given: GuardInput) -> bool:

@@ -1,6 +1,7 @@
 """Hysteresis against the plan before: ahead of its start a campaign's floors never go down on a wobble.
 
-Once it has begun, evidence decides, both ways; but a plan is not rewritten for less than it is worth.
+What is only planned, and not due, follows the forecast down as well as up. Once the campaign has begun, evidence
+decides, both ways; but a plan is not rewritten for less than it is worth.
 """
 
 import math
@@ -63,19 +64,24 @@ def _follow(run: list[Raise], step: Step, names: set[str], until: int) -> None:
         run.append(Raise(second, step.floor, step.campaigns))
 
 
-def steadied(fresh: Raises, held: Raises, baseline: int, *, was_capped: bool) -> Raises:
-    """The higher of both at each time, without rises of less than 5 % over what is held.
+def steadied(fresh: Raises, held: Raises, baseline: int, now: int, *, was_capped: bool) -> Raises:
+    """What is due of `held` stays; of what is not due yet, changes of less than 5 % are not made.
 
     What was capped is compared as it is: the guards after this one cap it again, and say so again.
     """
     if not held or fresh == held:
         return fresh
-    tolerated = 1.0 if was_capped else _SMALL_CHANGE
-    merged = []
-    for step in sorted({*fresh, *held}, key=lambda step: step.at):
-        before, after = floor_at(held, step.at, baseline), floor_at(fresh, step.at, baseline)
-        merged.append(step._replace(floor=before if after <= before * tolerated else after))
-    return rising(merged, baseline)
+    tolerated, fallen = (1.0, 1.0) if was_capped else (_SMALL_CHANGE, 1.0 / _SMALL_CHANGE)
+    stands = floor_at(held, now, baseline)
+
+    def chosen(second: int) -> int:
+        before, after = floor_at(held, second, baseline), floor_at(fresh, second, baseline)
+        if second <= now or after > before:
+            return before if after <= before * tolerated else after
+        return max(stands, after) if after < before * fallen else before
+
+    steps = sorted({*fresh, *held}, key=lambda step: step.at)
+    return rising((step._replace(floor=chosen(step.at)) for step in steps), baseline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,10 @@ def test_answers_come_through_whole(scene):
         (Peak("s/c", window.occurrence, 1.0, 2.0, 3.0, scene.start),),
         "declared",
     )
+    reaching = replace(forecast, reach=Segment(scene.start, 60.0, ((1.0, 2.0),)))
     hold = Hold(Reason.DEMAND_UNKNOWN, "s/main", {"a": 1.0}, "remedy")
-    assert [wire.answer_from(through(wire.answer_to(x))) for x in (forecast, hold)] == [forecast, hold]
+    told = [forecast, reaching, hold]
+    assert [wire.answer_from(through(wire.answer_to(x))) for x in told] == told
 
 
 def test_a_length_beyond_the_limit_is_refused():

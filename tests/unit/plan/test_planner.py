@@ -219,10 +219,17 @@ def test_above_the_policys_limit_an_approval_is_needed():
     assert raises_of(make_plan(replace(given, approved=frozenset({("drop", 1)})))) == [(3450, 10)]
 
 
-def test_a_wobble_before_the_start_changes_nothing_but_a_real_rise_does():
+def test_what_is_due_stays_before_the_start_and_what_is_not_follows_the_forecast():
     first = make_plan(plan_input())
     lower = plan_input(forecast=make_forecast((3600, 1200, [500, 500, 500])), previous=first)
-    assert raises_of(make_plan(lower)) == [(3450, 10)]
+    assert raises_of(make_plan(replace(lower, now=at(3449)))) == [(3450, 6)]
+    assert raises_of(make_plan(replace(lower, now=at(3450)))) == [(3450, 10)]
+
+
+def test_a_wobble_before_the_start_changes_nothing_but_a_real_rise_does():
+    first = make_plan(plan_input())
+    wobbled = plan_input(forecast=make_forecast((3600, 1200, [910, 910, 910])), previous=first)
+    assert raises_of(make_plan(wobbled)) == [(3450, 10)]
     hundred = make_plan(plan_input(forecast=make_forecast((3600, 1200, [3900] * 3))))
     assert raises_of(hundred) == [(3450, 40)]
     little = plan_input(forecast=make_forecast((3600, 1200, [4050] * 3)), previous=hundred)
@@ -403,3 +410,25 @@ def test_a_tier_whose_target_is_not_known_is_not_planned():
     assert steps_of(plan, "cache") == []
     assert raises_of(plan) == [(3450, 10)]
     assert (Reason.TARGET_NOT_FOUND, "cache") in {(hold.reason, hold.subject) for hold in plan.holds}
+
+
+class TestReach:
+    """The second opinion on the next minutes: the lower of both is planned for."""
+
+    def plan(self, reach, now=3600, demands=(3900, 3900, 3900)):
+        forecast = replace(make_forecast((3600, 1200, list(demands))), reach=reach)
+        return make_plan(replace(plan_input(forecast=forecast), now=at(now)))
+
+    def rising(self, now, step, demands):
+        return make_forecast((now, step, list(demands))).segments[0]
+
+    def test_the_next_minutes_ask_for_no_more_than_demand_may_rise_to(self):
+        plan = self.plan(self.rising(3600, 60.0, [500] * 10))
+        # what lies beyond the ten minutes is as it was: 150 s ahead
+        assert raises_of(plan) == [(3450, 6), (4050, 40)]
+
+    def test_where_it_is_higher_it_changes_nothing(self):
+        assert self.plan(self.rising(3600, 60.0, [9000] * 30)).steps == self.plan(None).steps
+
+    def test_it_ends_where_it_ends(self):
+        assert self.plan(self.rising(3000, 60.0, [100] * 10), now=3000).steps == self.plan(None, now=3000).steps
