@@ -106,6 +106,28 @@ seccompProfile:
   resources: [{{ printf "%s/scale" .resource }}]
   verbs: [get, update, patch]
 {{- end }}
+{{- range .Values.admission.policies }}
+# limits at the door that follow Ready capacity
+- apiGroups: [{{ .apiGroup | quote }}]
+  resources: [{{ .resource }}]
+  verbs: [get, patch]
+{{- end }}
+{{- with .Values.admission.configMaps }}
+# what a waiting room reads
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: {{- toYaml . | nindent 2 }}
+  verbs: [get, patch]
+{{- end }}
+{{- if .Values.warmUp.enabled }}
+# a warm-up Job is made from a CronJob that its owner has labelled for it
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [get]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, create, delete]
+{{- end }}
 # how long pods take from their creation to Ready
 - apiGroups: [""]
   resources: [pods]

@@ -73,6 +73,7 @@ async def _snapshot(
         annotation=(metadata.get("annotations") or {}).get(LEDGER_ANNOTATION),
         wants_less=wants_less(hpa) if hpa else None,
         desired=desired_of(hpa, replicas) if hpa else replicas,
+        retired=is_ingress_nginx(raw_target),
         raw_owner=raw_owner,
     )
 
@@ -91,6 +92,31 @@ def ready_of(raw_target: Mapping[str, Any]) -> int | None:
         return int(ready)
     built_in = str(raw_target.get("apiVersion")) in ("apps/v1", "v1")
     return 0 if built_in and status else None
+
+
+def is_ingress_nginx(raw_target: Mapping[str, Any]) -> bool:
+    """Whether these are pods of ingress-nginx, by its own labels or its image. Nothing to do with NGINX's own."""
+    pod = (raw_target.get("spec") or {}).get("template") or {}
+    named = (((part.get("metadata") or {}).get("labels") or {}) for part in (raw_target, pod))
+    images = (str(container.get("image")) for container in (pod.get("spec") or {}).get("containers") or ())
+    by_label = any(labels.get("app.kubernetes.io/name") == "ingress-nginx" for labels in named)
+    return by_label or any("ingress-nginx/" in image for image in images)
+
+
+async def read_value(cluster: Cluster, namespace: str, ref: TargetRef, path: tuple[str | int, ...]) -> str | None:
+    """A text, number or truth value of another object as text; None where it is not there or cannot be read."""
+    try:
+        node: Any = await cluster.get(ref.api_version, ref.kind, namespace, ref.name)
+    except ApiError:
+        return None
+    for part in path:
+        if isinstance(part, int):
+            node = node[part] if isinstance(node, list) and part < len(node) else None
+        else:
+            node = node.get(part) if isinstance(node, Mapping) else None
+    if isinstance(node, bool):
+        return str(node).lower()
+    return str(node) if isinstance(node, (str, int)) else None
 
 
 async def _unscalable(cluster: Cluster, target: TargetRef) -> bool:

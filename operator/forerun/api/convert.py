@@ -9,6 +9,7 @@ from typing import Any
 
 from forerun.api.ledgers import entry_from_annotation, entry_to_annotation, ledger_faults, ledger_from, ledger_to
 from forerun.api.lessons import learnt_with, lessons_from
+from forerun.api.limits import limit_from_annotation, limit_to_annotation, limits_from, limits_to
 from forerun.api.models_campaign import Campaign as CampaignObject
 from forerun.api.models_campaign import CampaignSpec
 from forerun.api.plans import approvals_from, holds_from, holds_to, plan_from, plan_to_spec
@@ -16,6 +17,7 @@ from forerun.api.policies import auth_secret_of, metrics_source_from, policy_fro
 from forerun.api.refusals import checked
 from forerun.api.schedules import schedule_from
 from forerun.api.storefronts import storefront_from
+from forerun.api.warm_ups import warm_ups_from, warm_ups_to
 from forerun.domain.campaign import Budget, Campaign, Expected, Key, Mode, Overlap, ReleaseRule
 from forerun.domain.reason import Refusal
 
@@ -32,12 +34,18 @@ __all__ = [
     "ledger_from",
     "ledger_to",
     "lessons_from",
+    "limit_from_annotation",
+    "limit_to_annotation",
+    "limits_from",
+    "limits_to",
     "metrics_source_from",
     "plan_from",
     "plan_to_spec",
     "policy_from",
     "policy_selects",
     "storefront_from",
+    "warm_ups_from",
+    "warm_ups_to",
 ]
 
 

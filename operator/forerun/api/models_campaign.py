@@ -38,6 +38,7 @@ from forerun.api.scalars import (
 )
 from forerun.api.zones import NOT_ZONES_PATTERN, ZONE_PATTERN
 from forerun.domain.campaign import CampaignType, Mode, Overlap
+from forerun.domain.warm_up import Warmth
 
 Level = Annotated[float, Decimal(0.5, 0.9999)]
 StepPercent = Annotated[float, Decimal(1, 1000)]
@@ -220,6 +221,9 @@ class TierStatus(ApiModel):
     floor: Count | None = None
     ready: Count | None = None
     required: Count | None = None
+    warmth: Annotated[Warmth, Field(strict=False)] | None = Field(
+        default=None, description="Where a warm-up is owed: how far it is."
+    )
 
 
 class HoldStatus(ApiModel):

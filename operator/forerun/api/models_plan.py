@@ -146,6 +146,71 @@ class LedgerEntrySpec(ApiModel):
     kept: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FieldForm(Scalar):
+    """A number or a short text, as a field of another object had it."""
+
+    def parse(self, value: object) -> int | str:
+        """The value as it stands."""
+        if isinstance(value, str) and len(value) <= 64:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+            return value
+        raise refused("must be a whole number or a text of at most 64 characters")
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "maxLength": 64,
+        }
+
+
+class FieldSpec(ApiModel):
+    """One field of another object; without a value it is absent."""
+
+    path: Annotated[str, Text(256, "a JSON pointer, for example /spec/rateLimit/rate", "^(/[A-Za-z0-9]+)+$")]
+    value: Annotated[int | str, FieldForm()] | None = None
+
+
+Written = Annotated[list[FieldSpec], Field(max_length=16)]
+
+
+class WrittenFields(ApiModel):
+    """Fields that were written together."""
+
+    fields: Written
+
+
+class LimitEntrySpec(ApiModel):
+    """A limit at the door that we moved: what it had before, and what of ours may stand there."""
+
+    tier: Label
+    policy_ref: ObjectRef
+    uid: Annotated[str, Text(128, "a UID", shortest=0)]
+    baseline: Written
+    written: Annotated[list[WrittenFields], Field(max_length=8)]
+    pods: Count = Field(description="Pods that counted when the baseline was taken.")
+    campaigns: Names
+    epoch: Generation
+    changed_at: Stored
+    confirmed: bool = False
+    drifted: bool = False
+
+
+class WarmUpStatus(ApiModel):
+    """A warm-up that was begun for one occurrence of a campaign; what is read after a restart."""
+
+    tier: Label
+    campaign: ObjectName
+    start: Stored
+    began_at: Stored
+    job: ObjectName | None = None
+    ended_at: Stored | None = None
+    failed: bool = False
+    warm_at: Stored | None = None
+
+
 class ExecutedStep(ApiModel):
     """The floor that was last written for a tier."""
 
@@ -164,6 +229,15 @@ class CapacityPlanStatus(ApiModel):
     executed: (
         Annotated[
             list[ExecutedStep],
+            Field(max_length=32),
+            keyed_by("tier"),
+        ]
+        | None
+    ) = None
+    limits: Annotated[list[LimitEntrySpec], Field(max_length=64)] | None = None
+    warm_ups: (
+        Annotated[
+            list[WarmUpStatus],
             Field(max_length=32),
             keyed_by("tier"),
         ]

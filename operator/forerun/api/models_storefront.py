@@ -20,17 +20,24 @@ from forerun.api.models import (
     Summary,
 )
 from forerun.api.models_campaign import Expected
+from forerun.api.models_serving import (
+    AdmissionSpec,
+    AnomalySpec,
+    ConnectionsSpec,
+    Rate,
+    ShrinkWhenSpec,
+    WarmUpSpec,
+)
 from forerun.api.scalars import Decimal, Duration, Keywords, Text, WholeNumber, keyed_by, validation
 from forerun.domain.campaign import CampaignType
 from forerun.domain.forecast import CURVE_POINTS
-from forerun.domain.storefront import Role, TierRelease
+from forerun.domain.storefront import LimitKind, Role, TierRelease
 
 MOST_TIERS = 16
 MOST_LESSONS = 64
 LEARNT_VERSION = 1
 # of a logarithm in thousandths: the least 16-bit integer is no number here, but says that nothing was measured
 LOWEST_MILLI, HIGHEST_MILLI, NOT_MEASURED = -30_000, 30_000, -32_768
-Rate = Annotated[float, Decimal(0, 1_000_000_000, above=True)]
 Replicas = Annotated[int, WholeNumber(0, 100_000)]
 ResourceName = Annotated[
     str,
@@ -46,15 +53,7 @@ class Demand(ApiModel):
     unit: Annotated[str, Text(32, "a unit, for example requests")] | None = Field(
         default=None, description="What is counted; requests where it is not said."
     )
-
-
-class WarmUp(ApiModel):
-    """What must be warm before the tier counts as ready."""
-
-    job_template_ref: NameRef
-    hit_ratio_query: Query | None = None
-    min_hit_ratio: Annotated[float, Decimal(0, 1, above=True)] | None = None
-    timeout: Annotated[float, Duration(1, 86400)] | None = None
+    anomaly: AnomalySpec | None = None
 
 
 class AcceleratorSpec(ApiModel):
@@ -71,13 +70,6 @@ class Fallback(ApiModel):
     name: Label
     target_ref: ObjectRef
     capacity_per_replica: Rate | None = None
-
-
-class Admission(ApiModel):
-    """Limits at the door that follow Ready capacity."""
-
-    policy_ref: ObjectRef
-    per_client: Rate | None = None
 
 
 class TierSpec(ApiModel):
@@ -126,7 +118,7 @@ class TierSpec(ApiModel):
         default=None,
         description="Tiers that must be ready first; the tier before this one where it is not said, none where empty.",
     )
-    warm_up: WarmUp | None = None
+    warm_up: WarmUpSpec | None = None
     release: Annotated[TierRelease, Field(strict=False)] | None = Field(
         default=None, description="Gradual gives back in steps, Never keeps; Never for Cache and Database by default."
     )
@@ -139,7 +131,13 @@ class TierSpec(ApiModel):
         ]
         | None
     ) = None
-    admission: Admission | None = None
+    admission: AdmissionSpec | None = None
+    connections: ConnectionsSpec | None = None
+    shrink_when: ShrinkWhenSpec | None = None
+    cold_demand_per_request: Annotated[float, Decimal(0, 1_000_000, above=True)] | None = Field(
+        default=None,
+        description="Of a tier that a cache reads through to: its calls per request at the door while that is cold.",
+    )
 
 
 class StorefrontSpec(ApiModel):
@@ -225,6 +223,14 @@ class LearntStatus(ApiModel):
     summary: Annotated[list[LearntSummary], Field(max_length=len(CampaignType))] | None = None
 
 
+class AdmissionStatus(ApiModel):
+    """What the shop as a whole may take at one tier, by its Ready capacity."""
+
+    tier: Label
+    kind: Annotated[LimitKind, Field(strict=False)]
+    value: Figure
+
+
 class StorefrontStatus(ApiModel):
     """What the operator reports."""
 
@@ -238,6 +244,7 @@ class StorefrontStatus(ApiModel):
         ]
         | None
     ) = None
+    admission: Annotated[list[AdmissionStatus], Field(max_length=64)] | None = None
     learnt: LearntStatus | None = None
     summary: Summary | None = None
     conditions: Conditions | None = None

@@ -7,6 +7,15 @@ from forerun.api.models import ObjectRef
 from forerun.api.models_storefront import Storefront as StorefrontObject
 from forerun.api.models_storefront import TierSpec
 from forerun.api.refusals import checked
+from forerun.api.serving import (
+    admission_from,
+    admission_misfits,
+    anomaly_from,
+    connections_from,
+    shrink_when_from,
+    warm_up_from,
+    warm_up_misfits,
+)
 from forerun.domain.campaign import Key
 from forerun.domain.reason import Refusal
 from forerun.domain.storefront import Accelerator, Role, Storefront, TargetRef, Tier, TierRelease
@@ -42,6 +51,7 @@ def storefront_from(obj: Mapping[str, Any]) -> Storefront | Refusal:
         query=spec.demand.query,
         unit=spec.demand.unit or "requests",
         tiers=ordered,
+        anomaly=anomaly_from(spec.demand.anomaly),
     )
 
 
@@ -55,6 +65,8 @@ def _misfits(tiers: Sequence[TierSpec]) -> Iterator[tuple[str, str]]:
         seen.add(tier.name)
         if tier.min_replicas is not None and tier.min_replicas > tier.max_replicas:
             yield f"{path}.maxReplicas", f"must be at least minReplicas, which is {tier.min_replicas}"
+        yield from warm_up_misfits(tier.warm_up, f"{path}.warmUp")
+        yield from admission_misfits(tier.admission, f"{path}.admission")
     yield from _unknown_dependencies(tiers)
     yield from _shared_targets(tiers)
 
@@ -116,6 +128,11 @@ def _tier(spec: TierSpec, depends_on: tuple[str, ...]) -> Tier:
         depends_on=tuple(dict.fromkeys(depends_on)),
         release=spec.release or usual,
         accelerator=_accelerator(spec),
+        warm_up=warm_up_from(spec.warm_up),
+        admission=admission_from(spec.admission),
+        connections=connections_from(spec.connections),
+        shrink_when=shrink_when_from(spec.shrink_when),
+        cold_demand_per_request=spec.cold_demand_per_request,
     )
 
 

@@ -35,6 +35,7 @@ class _Asking:
     over: tuple[EventWindow, ...]
     now: datetime
     active: bool
+    unchanged: bool = False
 
 
 class Forecaster:
@@ -59,14 +60,17 @@ class Forecaster:
         now: datetime,
         *,
         active: bool,
+        unchanged: bool = False,
     ) -> None:
         """Ask anew where the inputs changed or the time has come; the answer wakes the Storefront.
 
         Until then the old forecast stands, or, where it was made for other campaigns,
         `state.forecast_pending` says that there is none yet. A failure keeps the old one. What
         finished occurrences taught comes along, or is asked for alone where no forecast is due.
+        `unchanged`: only for other campaigns; what is measured now is not to be learnt from.
         """
-        asking = _Asking(storefront, state, self._learner.due(storefront.key, state, now), now, active)
+        over = self._learner.due(storefront.key, state, now)
+        asking = _Asking(storefront, state, over, now, active, unchanged)
         if self._begin(asking, approved):
             executable = tuple(c for c in state.campaigns if is_executable(c.campaign, approved))
             asked = self._answer(asking, state.forecast_key, executable, state.campaigns)
@@ -86,6 +90,8 @@ class Forecaster:
             state.forecast_key, state.forecast_pending = (), False
             return False
         key = _fingerprint(asking.storefront, state.campaigns, approved)
+        if asking.unchanged and state.forecast is not None and key == state.forecast_key:
+            return False
         if not self._is_due(state, key, asking.now, active=asking.active):
             return False
         if key != state.forecast_key:

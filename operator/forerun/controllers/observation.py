@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from forerun.actuators import read_target
+from forerun.actuators import read_target, read_value
 from forerun.api.convert import auth_secret_of, entry_from_annotation
 from forerun.controllers.index import Index, Workload, version
-from forerun.controllers.state import StorefrontState, Tally
+from forerun.controllers.state import StorefrontState, Tally, connections_of
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import TierState
 from forerun.domain.ledger import Bounds, Owner
@@ -19,6 +19,7 @@ from forerun.domain.policy import MetricsSource
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront, Tier
 from forerun.domain.target import TargetSnapshot
+from forerun.domain.warm_up import Warmth
 from forerun.kube.errors import ApiError
 from forerun.observe import metrics
 from forerun.plan.cadence import sample_seconds
@@ -70,6 +71,9 @@ class Observer:
             lead_time_seconds=measured.p95_seconds if measured else tier.lead_time_seconds,
             autoscaler_wants_less=snapshot.wants_less if snapshot else None,
             raised=entry is not None,
+            warmth=state.warmth.get(tier.name, Warmth.NOT_ASKED),
+            may_shrink=state.may_shrink.get(tier.name),
+            connections=state.reading(connections_of(tier.name)),
         )
 
     def sample_in_background(self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime) -> None:
@@ -98,6 +102,14 @@ class Observer:
             return replace(record.value, bearer_token=await self._token(reference))
         except ApiError as error:
             return Hold(Reason.FORBIDDEN, storefront.metrics_source, detail=str(error))
+
+    async def refresh_stores(self, key: Key, storefront: Storefront, state: StorefrontState) -> None:
+        """What the operators of sharded stores say, where a raise of ours stands and is to come down some time."""
+        for tier in storefront.tiers:
+            asked = tier.shrink_when
+            if asked is not None and state.entry(tier.name) is not None:
+                value = await read_value(self._ports.cluster, key.namespace, asked.ref, asked.path)
+                state.may_shrink[tier.name] = None if value is None else value == asked.value
 
     async def refresh_lead_times(self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime) -> None:
         """Measure scale request -> Ready from the pods that the cluster shows."""

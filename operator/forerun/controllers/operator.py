@@ -12,15 +12,18 @@ from forerun.controllers.forecasting import Forecaster
 from forerun.controllers.health import Health
 from forerun.controllers.index import Index
 from forerun.controllers.learning import Learner
+from forerun.controllers.limiting import Limiter
 from forerun.controllers.namespaces import NamespacePolicies
 from forerun.controllers.observation import Observer
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
+from forerun.controllers.readings import Readings
 from forerun.controllers.reconcile import Reconciler
 from forerun.controllers.reporting import Reporter
 from forerun.controllers.resync import Resync
 from forerun.controllers.state import StorefrontState
 from forerun.controllers.ticker import Ticker
+from forerun.controllers.warming import Warmer
 from forerun.controllers.watching import Watches
 from forerun.domain.campaign import Key
 from forerun.observe import metrics
@@ -41,6 +44,7 @@ class Operator:
         self.stop = asyncio.Event()
         self.exit_code = 0
         observer = Observer(ports, self.index, self._wake)
+        readings = Readings(ports, observer, self._wake)
         store = PlanStore(ports, self.index)
         planner = Planner(self.index, store)
         learner = Learner(ports.settings, self.index)
@@ -54,6 +58,9 @@ class Operator:
             store,
             Executor(ports, self.index, observer, store),
             NamespacePolicies(ports.cluster, self.index),
+            Warmer(ports, observer, readings, store, learner),
+            Limiter(ports, store),
+            readings,
             self.reporter,
         )
         self.ticker = Ticker(ports, self.index, reconciler, self.reporter, self.states)

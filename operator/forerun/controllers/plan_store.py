@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from forerun.api.convert import ledger_to, plan_to_spec
+from forerun.api.convert import ledger_to, limits_to, plan_to_spec, warm_ups_to
 from forerun.api.models import API_VERSION
 from forerun.controllers.index import Index
 from forerun.controllers.state import StorefrontState
@@ -102,6 +102,8 @@ class PlanStore:
                 for tier, entry in standing
                 if entry and entry.confirmed
             ],
+            "limits": limits_to(state.limits),
+            "warmUps": warm_ups_to(state.warm_ups.values()),
             "holds": [{"subject": hold.subject, "reason": hold.reason} for hold in state.holds[:50]],
         }
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from forerun.api.convert import approvals_from, ledger_from, plan_from
+from forerun.api.convert import approvals_from, ledger_from, limits_from, plan_from, warm_ups_from
 from forerun.controllers.index import Index
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.state import StorefrontState
@@ -34,6 +34,8 @@ class Planner:
         plan = plan_from(raw)
         state.plan = None if isinstance(plan, Refusal) else plan
         state.ledger = ledger_from(raw.get("status") or {})
+        state.limits = limits_from(raw.get("status") or {})
+        state.warm_ups = {record.tier: record for record in warm_ups_from(raw.get("status") or {})}
 
     def approvals(self, key: Key) -> frozenset[tuple[str, int]]:
         """(campaign, generation) pairs that somebody has approved."""
@@ -55,7 +57,7 @@ class Planner:
         if lost or state.plan is None or not same_plan(made, state.plan):
             await self._store.write_spec(key, made)
             state.plan = made
-        if lost and state.ledger:
+        if lost and (state.ledger or state.limits):
             # somebody deleted it: what we remember of the ledger is all there is
             await self._store.commit_ledger(key, state)
 

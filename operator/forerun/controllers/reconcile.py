@@ -8,22 +8,28 @@ from forerun.api.windows import windows_of
 from forerun.controllers.execution import Executor
 from forerun.controllers.forecasting import Forecaster
 from forerun.controllers.index import Index
+from forerun.controllers.limiting import Limiter
 from forerun.controllers.namespaces import NamespacePolicies
 from forerun.controllers.observation import Observer
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
+from forerun.controllers.readings import Readings
 from forerun.controllers.release import released_tiers, surviving_storefront
 from forerun.controllers.reporting import Reporter
-from forerun.controllers.state import StorefrontState
+from forerun.controllers.state import ANOMALY, StorefrontState
+from forerun.controllers.warming import Warmer
 from forerun.domain.campaign import Key, ScheduledCampaign
 from forerun.domain.capacity import FloorDecision
 from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront, TierRelease
+from forerun.domain.target import TargetSnapshot
 from forerun.observe import metrics
+from forerun.plan.anomaly import is_vetoed, silence
 from forerun.plan.cadence import is_near, watched_ahead_seconds
 from forerun.plan.due import decide
 from forerun.plan.inputs import DueInput
+from forerun.plan.limits import EDGE_SECONDS
 from forerun.plan.windows import window_of
 from forerun.wiring import Ports
 
@@ -44,6 +50,9 @@ class Reconciler:
         store: PlanStore,
         executor: Executor,
         policies: NamespacePolicies,
+        warmer: Warmer,
+        limiter: Limiter,
+        readings: Readings,
         reporter: Reporter,
     ) -> None:
         self._ports = ports
@@ -54,6 +63,9 @@ class Reconciler:
         self._store = store
         self._executor = executor
         self._policies = policies
+        self._warmer = warmer
+        self._limiter = limiter
+        self._readings = readings
         self._reporter = reporter
 
     async def reconcile(self, key: Key, state: StorefrontState) -> None:
@@ -67,7 +79,7 @@ class Reconciler:
             storefront = surviving_storefront(key, storefront, state)
         state.storefront = storefront
         if storefront is None:
-            await self._close(key, state, deleted=deleted)
+            await self._close(key, state, now, deleted=deleted)
             return
         self._schedule(key, state, now, known=record is not None and record.value is not None)
         await self._observer.refresh_targets(key, storefront, state)
@@ -80,10 +92,14 @@ class Reconciler:
             return
         active = self._is_active(storefront, state, now)
         await self._look(key, storefront, state, now, active=active and not deleted)
-        self._forecaster.refresh(storefront, state, self._planner.approvals(key), now, active=active)
+        # an attack is no lesson in how the campaign goes: the forecast stays as it was before
+        attacked = is_vetoed(self._due_input(key, storefront, state, policy, now))
+        self._forecaster.refresh(
+            storefront, state, self._planner.approvals(key), now, active=active, unchanged=attacked
+        )
         await self._planner.refresh(storefront, state, policy, now)
         await self._act(key, storefront, state, policy, now)
-        if deleted and not state.ledger:
+        if deleted and not state.ledger and not state.limits:
             await self._store.drop(key)
         state.next_due = self._next_due(storefront, state, now, active=active)
 
@@ -94,12 +110,16 @@ class Reconciler:
         if active:
             self._observer.sample_in_background(key, storefront, state, now)
             await self._observer.refresh_lead_times(key, storefront, state, now)
+            self._readings.ask_all(storefront, state, now)
+            await self._observer.refresh_stores(key, storefront, state)
 
     async def _act(
         self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime
     ) -> None:
         unreadable = {tier: found for tier, found in state.snapshots.items() if isinstance(found, Hold)}
-        decisions = decide(self._due_input(key, storefront, state, policy, now))
+        given = self._due_input(key, storefront, state, policy, now)
+        warming = self._warmer.judge(given, state)
+        decisions = decide(replace(given, tiers=state.tiers))
         floors, held = _sorted_out(decisions, set(unreadable))
         await self._executor.keep(key, state, {hold.subject for hold in held if hold.reason is Reason.KEPT})
         failed: list[Hold] = []
@@ -108,7 +128,11 @@ class Reconciler:
                 failed = await self._executor.carry_out(key, storefront, state, floors, now)
             await self._observer.refresh_targets(key, storefront, state)
         await self._executor.prepare(key, storefront, state, now)
-        self._note_holds(state, [*unreadable.values(), *held, *failed])
+        failed += await self._warmer.carry_out(storefront, state, warming, now)
+        failed += await self._limiter.carry_out(key, state, replace(given, tiers=state.tiers, ledger=state.ledger))
+        silent = silence(given)
+        told = [*([silent] if silent is not None else []), *_retired(state)]
+        self._note_holds(state, [*unreadable.values(), *held, *failed, *told])
 
     def _note_holds(self, state: StorefrontState, holds: list[Hold]) -> None:
         """What is held now, and what the plan says will fall short, each once."""
@@ -129,6 +153,7 @@ class Reconciler:
             campaigns=(*state.campaigns, *state.suspended),
             tiers=state.tiers,
             live=tuple(state.live),
+            anomaly=state.reading(ANOMALY),
             policy=policy,
             ledger=state.ledger,
             metric_max_age_seconds=settings.metric_max_age_seconds,
@@ -137,11 +162,15 @@ class Reconciler:
             approved=self._planner.approvals(key),
         )
 
-    async def _close(self, key: Key, state: StorefrontState, *, deleted: bool) -> None:
-        """No Storefront, nothing of ours standing: nothing to do but to tidy up."""
+    async def _close(self, key: Key, state: StorefrontState, now: datetime, *, deleted: bool) -> None:
+        """No Storefront, no floor of ours standing: limits go back, then there is nothing to do but to tidy up."""
         state.campaigns = ()
         state.next_due = None
-        if deleted and not state.ledger:
+        if state.limits:
+            gone = Storefront(key, uid="", generation=0, metrics_source="", query="", unit="requests", tiers=())
+            state.holds = tuple(await self._limiter.carry_out(key, state, DueInput(now, gone)))
+            state.next_due = now + timedelta(seconds=EDGE_SECONDS) if state.limits else None
+        if deleted and not state.ledger and not state.limits:
             await self._store.drop(key)
 
     def _schedule(self, key: Key, state: StorefrontState, now: datetime, *, known: bool) -> None:
@@ -155,7 +184,7 @@ class Reconciler:
 
     def _is_active(self, storefront: Storefront, state: StorefrontState, now: datetime) -> bool:
         """Whether a window is near or open, or something of ours stands."""
-        if state.raised:
+        if state.raised or state.limited:
             return True
         return is_near(state.campaigns, now, watched_ahead_seconds(storefront, self._ports.settings.time_compression))
 
@@ -171,6 +200,8 @@ class Reconciler:
             start, end = scheduled.occurrence.start, scheduled.occurrence.end
             moments += [start - ahead, start, end, window_of(scheduled).hold_until]
         moments += state.unlearnt.values()
+        if (again := self._warmer.looks_again(state, now)) is not None:
+            moments.append(again)
         if state.plan is not None:
             prepare = timedelta(seconds=settings.prepare_seconds)
             # many Storefronts may be due at one instant
@@ -185,6 +216,14 @@ def _sorted_out(
     """Floors to write and Holds to tell; nothing of tiers whose target cannot be read."""
     floors = tuple(d for d in decisions if isinstance(d, FloorDecision) and d.tier not in unreadable)
     return floors, [d for d in decisions if isinstance(d, Hold) and d.subject not in unreadable]
+
+
+def _retired(state: StorefrontState) -> list[Hold]:
+    return [
+        Hold(Reason.INGRESS_RETIRED, tier)
+        for tier, found in state.snapshots.items()
+        if isinstance(found, TargetSnapshot) and found.retired
+    ]
 
 
 def _raise_is_due(state: StorefrontState, now: datetime) -> bool:

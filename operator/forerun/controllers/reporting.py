@@ -1,6 +1,7 @@
 """Statuses, Events and gauges: after the floors, in the background, and only where something changed."""
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,11 +20,13 @@ from forerun.controllers.state import StorefrontState
 from forerun.controllers.views import make_view
 from forerun.domain.campaign import Campaign, Key
 from forerun.domain.reason import Hold, Reason, Refusal
+from forerun.domain.storefront import Storefront
 from forerun.kube.errors import ApiError, Conflict, NotFound
 from forerun.observe import metrics
 from forerun.observe.campaign_status import CampaignView, accepted_status, campaign_status, refused_status
-from forerun.observe.events import Event, event_body, transitions
+from forerun.observe.events import Event, event_body, transitions, warnings
 from forerun.observe.storefront_status import storefront_status
+from forerun.plan.limits import allowed_by_tier
 from forerun.plan.phase import PhaseInput, phase_of
 from forerun.wiring import Ports
 
@@ -146,6 +149,8 @@ class Reporter:
         existing = record.raw.get("status") or {}
         learnt = learnt_with(existing.get("learnt"), state.learnt)
         status = storefront_status(storefront, state.holds, state.lead_times, learnt, existing, now)
+        if (admission := self._admission(key, storefront, state)) is not None:
+            status["admission"] = admission
         await self._patch("Storefront", record.raw, status)
         self._learner.written(key, state)
         for tier in state.tiers:
@@ -154,6 +159,15 @@ class Reporter:
                 metrics.READY.labels(key.namespace, key.name, tier.tier).set(tier.ready)
         for campaign in campaigns:
             await self._report_campaign(state, campaign, now)
+
+    def _admission(self, key: Key, storefront: Storefront, state: StorefrontState) -> list[dict[str, str]] | None:
+        """What the shop may take at its door now; None where no limit is asked for."""
+        if all(tier.admission is None for tier in storefront.tiers):
+            return None
+        values = allowed_by_tier(storefront, state.tiers)
+        for tier, kind, value in values:
+            metrics.ADMISSION.labels(key.namespace, key.name, tier, kind).set(value)
+        return [{"tier": tier, "kind": kind, "value": str(math.floor(value))} for tier, kind, value in values]
 
     async def _report_campaign(self, state: StorefrontState, record: Record[Campaign], now: datetime) -> None:
         if record.value is not None:
@@ -194,8 +208,8 @@ class Reporter:
             self._mark_later(kind, Key(metadata.get("namespace") or "", metadata["name"]))
             return
         self._index.upsert(stored)
-        if kind == "Campaign":
-            for event in transitions(existing, status):
+        if kind in {"Campaign", "Storefront"}:
+            for event in transitions(existing, status) if kind == "Campaign" else warnings(existing, status):
                 self._post(event, stored)
 
     def _mark_later(self, kind: str, key: Key) -> None:

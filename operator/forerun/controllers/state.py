@@ -8,12 +8,23 @@ from forerun.domain.campaign import Occurrence, ScheduledCampaign
 from forerun.domain.capacity import CapacityPlan, TierState
 from forerun.domain.forecast import EventWindow, Forecast, Lesson
 from forerun.domain.ledger import LedgerEntry
+from forerun.domain.limits import LimitEntry
 from forerun.domain.observation import LeadTime, Measurement
 from forerun.domain.reason import Hold
 from forerun.domain.storefront import Storefront
 from forerun.domain.target import TargetSnapshot
+from forerun.domain.warm_up import JobSeen, Warmth, WarmUpRecord
 
 LIVE_SAMPLES = 64
+ANOMALY = "anomaly"  # the names of readings
+
+
+def hit_ratio_of(tier: str) -> str:
+    return f"hitRatio/{tier}"
+
+
+def connections_of(tier: str) -> str:
+    return f"connections/{tier}"
 
 
 @dataclass(slots=True)
@@ -57,15 +68,33 @@ class StorefrontState:
     ledger_dirty: bool = False  # something to tell that may wait: confirmed, executed
     holds: tuple[Hold, ...] = ()
     tallies: dict[str, Tally] = field(default_factory=dict)
+    readings: dict[str, deque[Measurement]] = field(default_factory=dict)  # beside demand, by name
+    readings_at: dict[str, datetime] = field(default_factory=dict)
+    warm_ups: dict[str, WarmUpRecord] = field(default_factory=dict)  # by tier
+    jobs: dict[str, JobSeen] = field(default_factory=dict)  # by the name of the Job
+    warmth: dict[str, Warmth] = field(default_factory=dict)  # by tier
+    limits: tuple[LimitEntry, ...] = ()
+    may_shrink: dict[str, bool | None] = field(default_factory=dict)  # by tier
     next_due: datetime | None = None
     failures: int = 0
 
     def entry(self, tier: str) -> LedgerEntry | None:
         return next((entry for entry in self.ledger if entry.tier == tier), None)
 
+    def reading(self, name: str) -> Measurement | None:
+        """The newest reading of this name; None: not asked for, or not answered yet."""
+        known = self.readings.get(name)
+        return known[-1] if known else None
+
     def snapshot(self, tier: str) -> TargetSnapshot | None:
         found = self.snapshots.get(tier)
         return found if isinstance(found, TargetSnapshot) else None
+
+    @property
+    def limited(self) -> bool:
+        """Whether a limit is ours at a tier that does not simply keep its raise."""
+        kept = {entry.tier for entry in self.ledger if entry.kept}
+        return any(entry.tier not in kept for entry in self.limits)
 
     @property
     def raised(self) -> bool:

@@ -63,7 +63,7 @@ def _peak(state: StorefrontState, name: str, occurrence: Occurrence | None) -> P
 def _tiers(readiness: CapacityReadiness) -> tuple[TierView, ...]:
     """Tiers of which it is known what the start requires of them."""
     return tuple(
-        TierView(tier.tier, tier.floor, tier.ready, tier.required)
+        TierView(tier.tier, tier.floor, tier.ready, tier.required, tier.warmth)
         for tier in readiness.tiers
         if tier.floor is not None and tier.required is not None
     )

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from forerun.domain.campaign import Occurrence
+from forerun.domain.observation import Measurement
 from forerun.domain.reason import Hold, Reason
+from forerun.domain.warm_up import Warmth
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,9 @@ class TierState:
     autoscaler_wants_less: bool | None = None  # second signal: the HPA's own metric asks for less than the floor
     own_demand_rps: float | None = None  # second signal: the tier's own query
     raised: bool = False  # the ledger holds an entry of ours
+    warmth: Warmth = Warmth.NOT_ASKED
+    may_shrink: bool | None = None  # what its own operator says, where that is asked; None: unknown
+    connections: Measurement | None = None  # new connections/s; None: not asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,11 @@ class Reason(StrEnum):
     # risks
     LATE = "Late"  # the raise begins too late to be Ready by the start
 
+    CACHE_COLD = "CacheCold"  # the warm-up ran out of time
+    WARM_UP_FAILED = "WarmUpFailed"
+
     # holds
+    WARMING_UP = "WarmingUp"
     DEMAND_UNKNOWN = "DemandUnknown"
     METRIC_STALE = "MetricStale"
     METRIC_ABSURD = "MetricAbsurd"
@@ -35,6 +39,7 @@ class Reason(StrEnum):
     SIGNALS_DISAGREE = "SignalsDisagree"  # a second signal contradicts the live metric
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
     CONSUMER_NOT_RELEASED = "ConsumerNotReleased"
+    SLOTS_NOT_MOVED = "SlotsNotMoved"
     FREEZE_WINDOW = "FreezeWindow"
     APPROVAL_REQUIRED = "ApprovalRequired"
     PREVIEW = "Preview"
@@ -51,6 +56,11 @@ class Reason(StrEnum):
     NOT_LEADER = "NotLeader"
     STOREFRONT_NOT_FOUND = "StorefrontNotFound"
     METRICS_SOURCE_NOT_FOUND = "MetricsSourceNotFound"
+    INGRESS_RETIRED = "IngressRetired"
+    ANOMALY = "Anomaly"  # demand that is no campaign
+    ANOMALY_FEED_SILENT = "AnomalyFeedSilent"
+    READY_UNKNOWN = "ReadyUnknown"
+    ADMISSION_UNSUPPORTED = "AdmissionUnsupported"
     INVALID = "Invalid"
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from forerun.domain.campaign import Key
+from forerun.domain.warm_up import WarmUp
 
 
 class Role(StrEnum):
@@ -32,6 +33,59 @@ class TargetRef:
         return f"{self.kind}/{self.name}"
 
 
+class LimitKind(StrEnum):
+    """What a limit counts."""
+
+    PER_CLIENT = "PerClient"  # requests/s of one client
+    TOTAL = "Total"  # requests/s of all
+    CONNECTIONS = "Connections"  # open at a time, of all
+    WAITING_ROOM = "WaitingRoom"  # visitors that are let in at a time
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPolicy:
+    """One object that carries one limit."""
+
+    ref: TargetRef
+    kind: LimitKind
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The limits of one tier. Numbers are for the shop as a whole, whatever the number of its pods."""
+
+    policies: tuple[LimitPolicy, ...]
+    per_client_rps: float | None = None
+    connections_per_rps: float | None = None  # mean seconds that a request keeps its connection
+    requests_per_visitor_rps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """New connections, TLS handshakes above all: a second thing that a replica can do only so many of."""
+
+    per_replica_rps: float
+    per_request: float | None = None  # new ones for each request at the door; None: not planned for
+    query: str | None = None  # what is measured now; None: not looked at
+
+
+@dataclass(frozen=True, slots=True)
+class ShrinkWhen:
+    """What a store's own operator must say before the store may shrink: `path` of `ref` holds `value`."""
+
+    ref: TargetRef
+    path: tuple[str | int, ...]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A signal that demand is no campaign: above `threshold` it is an attack."""
+
+    query: str
+    threshold: float
+
+
 @dataclass(frozen=True, slots=True)
 class Accelerator:
     resource: str  # "nvidia.com/gpu"
@@ -53,6 +107,16 @@ class Tier:
     depends_on: tuple[str, ...] = ()
     release: TierRelease = TierRelease.GRADUAL
     accelerator: Accelerator | None = None
+    warm_up: WarmUp | None = None
+    admission: Admission | None = None
+    connections: Connections | None = None
+    shrink_when: ShrinkWhen | None = None
+    cold_demand_per_request: float | None = None  # instead of demand_per_request while the cache in front is cold
+
+    @property
+    def warm_up_seconds(self) -> float:
+        """From Ready to warm, at the longest; 0 where no warm-up is asked for."""
+        return 0.0 if self.warm_up is None else self.warm_up.timeout_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +130,7 @@ class Storefront:
     query: str
     unit: str
     tiers: tuple[Tier, ...]
+    anomaly: Anomaly | None = None
 
     def tier(self, name: str) -> Tier:
         """The tier called `name`; KeyError where there is none."""

@@ -24,6 +24,7 @@ class TargetSnapshot:
     annotation: str | None  # our break-glass mirror, as it stands there
     wants_less: bool | None = None  # the HPA's metric asks for less than its minReplicas
     desired: int | None = None  # the HPA's desiredReplicas, else spec.replicas
+    retired: bool = False  # software that nobody maintains any more
     raw_owner: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from forerun.domain.campaign import Campaign, Occurrence
 from forerun.domain.forecast import Peak
 from forerun.domain.reason import Hold, Reason, Refusal
+from forerun.domain.warm_up import Warmth
 from forerun.observe.conditions import Condition, merge_conditions, timestamp
 from forerun.observe.words import hold_sentence, rps
 
@@ -21,6 +22,8 @@ DEGRADING = frozenset(
         Reason.MAX_REPLICAS,
         Reason.BUDGET_EXCEEDED,
         Reason.LATE,
+        Reason.CACHE_COLD,
+        Reason.WARM_UP_FAILED,
         Reason.DRIFTED,
         Reason.CONTESTED,
         Reason.TARGET_NOT_FOUND,
@@ -43,6 +46,7 @@ class TierView:
     floor: int
     ready: int | None
     required: int
+    warmth: Warmth | None = None  # None: no warm-up is owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,9 @@ def _capacity(view: CampaignView) -> tuple[str, str]:
         return "AllTiersReady", f"Ready at what the start requires: {words}"
     if view.phase == "Scheduled" and view.next_raise:
         return "Scheduled", f"the first floor is raised at {timestamp(view.next_raise)}"
+    cold = [tier.name for tier in view.tiers if tier.warmth not in {None, Warmth.WARM}]
+    if cold and not missing:
+        return "WaitingForWarmUp", f"Ready, and not warm yet: {', '.join(cold)}"
     return "WaitingForReplicas", words
 
 
@@ -213,6 +220,8 @@ def _tier(tier: TierView) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": tier.name, "floor": tier.floor, "required": tier.required}
     if tier.ready is not None:
         shown["ready"] = tier.ready
+    if tier.warmth is not None:
+        shown["warmth"] = tier.warmth.value
     return shown
 
 

@@ -31,6 +31,14 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Eve
     return events
 
 
+def warnings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
+    """What a Storefront's owner should know, once: for now that its ingress is retired."""
+    old, new = _by_type(before), _by_type(after)
+    if "IngressRetired" not in new or "IngressRetired" in old:
+        return []
+    return [_event("IngressRetired", new["IngressRetired"], warning=True)]
+
+
 def _news(kind: str, condition: Mapping[str, Any]) -> Event | None:
     """The Event of one condition that has turned; None where nobody needs to hear of it."""
     true = condition["status"] == "True"

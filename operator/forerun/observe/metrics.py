@@ -9,6 +9,12 @@ FLOOR = Gauge(
 )
 READY = Gauge("forerun_tier_ready_replicas", "Ready replicas", ["namespace", "storefront", "tier"], registry=REGISTRY)
 DEMAND = Gauge("forerun_demand_rps", "Demand at the door", ["namespace", "storefront"], registry=REGISTRY)
+ADMISSION = Gauge(
+    "forerun_admission_limit",
+    "What the shop as a whole may take by its Ready capacity",
+    ["namespace", "storefront", "tier", "kind"],
+    registry=REGISTRY,
+)
 FLOOR_WRITES = Counter(
     "forerun_floor_writes_total", "Writes of floors that the API server accepted", ["direction"], registry=REGISTRY
 )

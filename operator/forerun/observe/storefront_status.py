@@ -36,7 +36,10 @@ def storefront_status(
     else:
         message = f"{_field(storefront, refusing)}: {hold_sentence(refusing)}"
         accepted = Condition("Accepted", status=False, reason=refusing.reason, message=message)
+    retired = next((hold for hold in holds if hold.reason is Reason.INGRESS_RETIRED), None)
+    warnings = [] if retired is None else [Condition("IngressRetired", True, retired.reason, hold_sentence(retired))]
     ready = Condition("Ready", accepted.status, accepted.reason, accepted.message)
+    told = [ready, accepted, *warnings]
     status = {
         "observedGeneration": storefront.generation,
         "tiers": [
@@ -49,7 +52,7 @@ def storefront_status(
             if tier.name in lead_times
         ],
         "summary": {"reason": accepted.reason},
-        "conditions": merge_conditions(existing.get("conditions") or [], [ready, accepted], storefront.generation, now),
+        "conditions": merge_conditions(existing.get("conditions") or [], told, storefront.generation, now),
     }
     return status if learnt is None else {**status, "learnt": learnt}
 

@@ -26,8 +26,9 @@ class ForecastMade:
 
 
 def watched_ahead_seconds(storefront: Storefront, time_compression: float = 1.0) -> float:
-    """How long before its start a campaign is near: all lead times in a row, and a quarter of an hour."""
-    return NEAR_SECONDS / time_compression + sum(tier.lead_time_seconds for tier in storefront.tiers)
+    """How long before its start a campaign is near: all lead times and warm-ups in a row, and a quarter of an hour."""
+    ahead = sum(tier.lead_time_seconds + tier.warm_up_seconds for tier in storefront.tiers)
+    return NEAR_SECONDS / time_compression + ahead
 
 
 def is_near(campaigns: Iterable[ScheduledCampaign], now: datetime, ahead_seconds: float) -> bool:

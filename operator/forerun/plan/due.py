@@ -5,6 +5,8 @@ from datetime import timedelta
 from forerun.domain.capacity import FloorDecision, TierState
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Tier
+from forerun.domain.warm_up import Warmth
+from forerun.plan.anomaly import vetoed
 from forerun.plan.inputs import DueInput
 from forerun.plan.lowering import lowered
 from forerun.plan.order import lead_seconds
@@ -34,7 +36,8 @@ def _decide_tier(present: Moment, tier: Tier) -> FloorDecision | Hold | None:
     here = standing(present, tier, state)
     if entry is None and not here.asking:
         return None  # nothing of ours, and nobody asks
-    return _moved(present, here, target_of(here))
+    target = vetoed(present, here, target_of(here))
+    return target if isinstance(target, Hold) else _moved(present, here, target)
 
 
 def _moved(present: Moment, here: Standing, target: int) -> FloorDecision | Hold | None:
@@ -57,7 +60,7 @@ def _raised(present: Moment, here: Standing, target: int) -> FloorDecision | Hol
         return waiting
     # the policy's largest step is for what was planned; demand that is already there does not wait
     step = next_floor(max(0, floor), present.given.policy.max_step_up_percent)
-    live = (here.live_need or 0) if here.asking else 0
+    live = min(target, here.live_need or 0) if here.asking else 0
     allowed = target if step is None else max(min(target, step), live)
     floor = max(here.baseline, min(target, allowed))
     reason = Reason.CAMPAIGN if target == here.owed > here.baseline else Reason.LIVE_DEMAND
@@ -69,17 +72,19 @@ def _raised(present: Moment, here: Standing, target: int) -> FloorDecision | Hol
 
 
 def _waiting(present: Moment, here: Standing) -> Hold | None:
-    """A consumer waits for what it depends on, as long as it can still be Ready by the start."""
+    """A consumer waits until what it depends on is Ready and warm, as long as it can be so itself by the start."""
     start = min((window.occurrence.start for window in here.asking), default=None)
     if start is None:
         return None
-    lead = lead_seconds(here.state, here.tier.lead_time_seconds)
+    lead = lead_seconds(here.state, here.tier.lead_time_seconds) + here.tier.warm_up_seconds
     if present.now >= start - timedelta(seconds=lead):
         return None
     for name in here.tier.depends_on:
         state = present.states.get(name)
         needed = _needed(present, name, state)
-        if state is not None and needed is not None and (state.ready is None or state.ready < needed):
+        if state is None or needed is None:
+            continue
+        if state.ready is None or state.ready < needed or state.warmth is Warmth.COLD:
             numbers: dict[str, float] = {"want": needed}
             if state.ready is not None:
                 numbers["ready"] = state.ready

@@ -46,6 +46,7 @@ class DueInput:
     campaigns: tuple[ScheduledCampaign, ...] = ()
     tiers: tuple[TierState, ...] = ()
     live: tuple[Measurement, ...] = ()
+    anomaly: Measurement | None = None  # the newest; None: not asked for, or not answered yet
     policy: Policy = field(default_factory=Policy)
     ledger: tuple[LedgerEntry, ...] = ()
     metric_max_age_seconds: float = 120.0

@@ -7,7 +7,7 @@ from forerun.domain.capacity import FloorDecision, TierState
 from forerun.domain.ledger import LedgerEntry, Owner
 from forerun.domain.observation import Sample
 from forerun.domain.reason import Hold, Reason
-from forerun.domain.storefront import Tier, TierRelease
+from forerun.domain.storefront import Role, Tier, TierRelease
 from forerun.plan.release import STEP_SECONDS, kept_for_consumers, minute_worth, percent_per_minute
 from forerun.plan.sizing import filled_replicas, size
 from forerun.plan.standing import Moment, Standing, evidence, expiry, own_need, standing, target_of
@@ -18,14 +18,30 @@ _RISING = 1.05  # by more than demand's own noise, over the samples that a floor
 def lowered(present: Moment, here: Standing, entry: LedgerEntry, target: int) -> FloorDecision | Hold | None:
     """A lower floor, whole release at the baseline, a Hold, or None while a step is not due yet.
 
-    `target` is what the floor may come down to by plan. Rules, in this order: a tier that is never released stays; no
-    writes in a freeze; nothing without a fresh measurement, until the entry has expired; inside a window only on
-    evidence; consumers first; at most the policy's share of the surplus in a minute.
+    `target` is what the floor may come down to by plan. Rules, in this order: a tier that is never released stays, and
+    inside a window a cache; a store stays until its operator says that it may shrink; no writes in a freeze; nothing
+    without a fresh measurement, until the entry has expired; inside a window only on evidence; consumers first; at most
+    the policy's share of the surplus in a minute.
     """
     if here.state.floor <= here.baseline:
         return _given_back(present, here, entry)
+    if here.asking and (here.tier.release is TierRelease.NEVER or here.tier.role is Role.CACHE):
+        return None
+    stays = _stays(here, target)
+    return stays if stays is not None else _down(present, here, entry, target)
+
+
+def _stays(here: Standing, target: int) -> Hold | None:
+    """What is kept whatever is known of demand: what it holds would be lost."""
     if here.tier.release is TierRelease.NEVER:
-        return None if here.asking else _hold(here, Reason.KEPT, here.baseline)
+        return _hold(here, Reason.KEPT, here.baseline)
+    if here.tier.shrink_when is not None and here.state.may_shrink is not True:
+        return _hold(here, Reason.SLOTS_NOT_MOVED, target)
+    return None
+
+
+def _down(present: Moment, here: Standing, entry: LedgerEntry, target: int) -> FloorDecision | Hold | None:
+    """As far as what is known of demand and of the tiers around it allows."""
     expired = not here.asking and present.now >= entry.expires
     refused = _refused(present, here, target, expired=expired)
     least = refused or _least(present, here, entry, target, expired=expired)

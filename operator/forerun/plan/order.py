@@ -32,7 +32,8 @@ def order_of(storefront: Storefront, states: Mapping[str, TierState]) -> Order:
     """Leads added up along the dependencies, from the door inwards.
 
     A tier without consumers is Ready a margin before the demand; every other one when the first of its consumers is
-    raised: `ready_by(d) = min over consumers of raise_at`, `raise_at = ready_by - lead`.
+    raised: `ready_by(d) = min over consumers of raise_at`, `raise_at = ready_by - lead`. Ready means warm as well,
+    where a tier asks for a warm-up: its time-out comes on top of its lead.
     """
     leads = {tier.name: lead_seconds(states.get(tier.name), tier.lead_time_seconds) for tier in storefront.tiers}
     consumers: dict[str, tuple[str, ...]] = {tier.name: () for tier in storefront.tiers}
@@ -46,7 +47,7 @@ def order_of(storefront: Storefront, states: Mapping[str, TierState]) -> Order:
         last = max(after, key=lambda name: ahead[name], default=None)
         margins[tier.name] = _margin_seconds(leads[tier.name]) if last is None else margins[last]
         ready_before = margins[tier.name] if last is None else ahead[last]
-        ahead[tier.name] = ready_before + math.ceil(leads[tier.name])
+        ahead[tier.name] = ready_before + math.ceil(leads[tier.name] + tier.warm_up_seconds)
     return Order(leads, ahead, margins, consumers)
 
 

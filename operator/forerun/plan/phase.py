@@ -8,6 +8,7 @@ from forerun.domain.campaign import Campaign, Occurrence, Phase, ScheduledCampai
 from forerun.domain.capacity import CapacityPlan, Step, TierState
 from forerun.domain.ledger import LedgerEntry
 from forerun.domain.storefront import Storefront, Tier, TierRelease
+from forerun.domain.warm_up import Warmth
 from forerun.plan.executable import is_executable
 from forerun.plan.order import lead_seconds
 from forerun.plan.steadiness import GIVEN_BACK
@@ -20,15 +21,18 @@ class TierReadiness:
     floor: int | None  # that stands there; None: unknown
     required: int | None  # Ready replicas that the start requires; None: unknown
     ready: int | None
+    warmth: Warmth | None = None  # None: no warm-up is owed
 
     @property
     def is_ready(self) -> bool:
-        return self.required is not None and self.ready is not None and self.ready >= self.required
+        if self.required is None or self.ready is None or self.ready < self.required:
+            return False
+        return self.warmth in {None, Warmth.WARM}
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityReadiness:
-    """Ready where every tier has as many Ready replicas as the start requires; unknown is not ready."""
+    """Ready where every tier has as many Ready replicas as the start requires, and warm ones; unknown is not ready."""
 
     ready: bool
     tiers: tuple[TierReadiness, ...]
@@ -113,7 +117,8 @@ def _readiness(given: PhaseInput, occurrence: Occurrence, tier: Tier, state: Tie
     if _is_planned(given, tier.name):
         lead = lead_seconds(state, tier.lead_time_seconds)
         required = required_at_start(given.plan, tier.name, occurrence, state.baseline, lead)
-    return TierReadiness(tier.name, state.floor, required, state.ready)
+    is_raised = tier.warm_up is not None and required is not None and required > state.baseline
+    return TierReadiness(tier.name, state.floor, required, state.ready, state.warmth if is_raised else None)
 
 
 def _is_planned(given: PhaseInput, tier: str) -> bool:

@@ -24,6 +24,11 @@ def rising(raises: Iterable[Raise], baseline: int) -> Raises:
     return tuple(kept)
 
 
+def once(raises: Raises) -> Raises:
+    """All at the first: each change of a cache's size moves its keys, and what was moved is cold."""
+    return (raises[0]._replace(floor=raises[-1].floor),) if raises else ()
+
+
 def capped(raises: Raises, ceiling: int) -> Raises:
     """No floor above `ceiling`; what is then no rise any more is left out."""
     return rising((step._replace(floor=min(step.floor, ceiling)) for step in raises), -1)

@@ -18,12 +18,23 @@ def wanted_replicas(tier: Tier, door_rps: float) -> int | Hold:
     `ceil(calls/s / capacity + headroom)`: non-decreasing in demand, 0 for no demand. A capacity that is not known
     (`DEMAND_UNKNOWN`) or a number that is not finite and non-negative (`METRIC_ABSURD`) is a Hold.
     """
-    return wanted_for_calls(tier, door_rps * tier.demand_per_request)
+    return _with_connections(tier, door_rps, wanted_for_calls(tier, door_rps * tier.demand_per_request))
+
+
+def wanted_when_cold(tier: Tier, door_rps: float) -> int | Hold:
+    """The same while the cache in front of the tier passes on what it should have answered."""
+    cold = tier.cold_demand_per_request
+    wanted = wanted_replicas(tier, door_rps)
+    if cold is None or isinstance(wanted, Hold):
+        return wanted
+    missed = wanted_for_calls(tier, door_rps * max(cold, tier.demand_per_request))
+    return missed if isinstance(missed, Hold) else max(wanted, missed)
 
 
 def filled_replicas(tier: Tier, door_rps: float) -> int | Hold:
     """Replicas that `door_rps` fills, without headroom: with fewer, demand goes unserved."""
-    return wanted_for_calls(tier, door_rps * tier.demand_per_request, headroom=0.0)
+    filled = wanted_for_calls(tier, door_rps * tier.demand_per_request, headroom=0.0)
+    return _with_connections(tier, door_rps, filled, headroom=0.0)
 
 
 def wanted_for_calls(tier: Tier, calls_rps: float, headroom: float = HEADROOM_REPLICAS) -> int | Hold:
@@ -34,9 +45,31 @@ def wanted_for_calls(tier: Tier, calls_rps: float, headroom: float = HEADROOM_RE
         return Hold(Reason.DEMAND_UNKNOWN, tier.name, detail=remedy)
     if not 0 <= calls_rps < math.inf:
         return Hold(Reason.METRIC_ABSURD, tier.name, detail=f"demand of tier {tier.name} is not a number >= 0")
-    if calls_rps == 0:
+    return _replicas(calls_rps, capacity, headroom)
+
+
+def wanted_for_connections(tier: Tier, new_rps: float) -> int:
+    """Replicas for so many new connections/s, measured at the tier itself; 0 where nothing is said of them."""
+    if tier.connections is None or not 0 <= new_rps < math.inf:
         return 0
-    ratio = calls_rps / capacity
+    return _replicas(new_rps, tier.connections.per_replica_rps, HEADROOM_REPLICAS)
+
+
+def _with_connections(
+    tier: Tier, door_rps: float, wanted: int | Hold, headroom: float = HEADROOM_REPLICAS
+) -> int | Hold:
+    """Enough for the new connections as well that come with the requests."""
+    asked = tier.connections
+    if isinstance(wanted, Hold) or asked is None or asked.per_request is None:
+        return wanted
+    return max(wanted, _replicas(door_rps * asked.per_request, asked.per_replica_rps, headroom))
+
+
+def _replicas(rate_rps: float, capacity_rps: float, headroom: float) -> int:
+    """`ceil(rate / capacity + headroom)`; 0 for nothing."""
+    if rate_rps == 0:
+        return 0
+    ratio = rate_rps / capacity_rps
     if ratio > _MOST_REPLICAS:
         return _MOST_REPLICAS
     return max(1, math.ceil(ratio + headroom - _ROUNDING))

@@ -7,16 +7,16 @@ from typing import NamedTuple
 from forerun.domain.capacity import TierState
 from forerun.domain.forecast import Forecast
 from forerun.domain.reason import Hold, Reason
-from forerun.domain.storefront import Tier, TierRelease
+from forerun.domain.storefront import Role, Tier, TierRelease
 from forerun.plan.cost import added_seconds
 from forerun.plan.demand import Merge, Record, rising_demand
 from forerun.plan.guards import Cap, Guarded, GuardInput, guarded
 from forerun.plan.inputs import PlanInput
 from forerun.plan.lead_time import required
 from forerun.plan.order import Order
-from forerun.plan.raises import Raise, Raises, rising, top
+from forerun.plan.raises import Raise, Raises, once, rising, top
 from forerun.plan.release import percent_per_minute, way_down
-from forerun.plan.sizing import at_least, wanted_replicas
+from forerun.plan.sizing import at_least, wanted_replicas, wanted_when_cold
 from forerun.plan.windows import Stretch, after_freeze, second_of
 
 _NEAR_SECONDS, _NEAR_MERGE_SECONDS = 300.0, 60.0
@@ -139,10 +139,33 @@ def _raises(ground: Ground, stretch: Stretch, tier: Tier, records: Sequence[Reco
         if isinstance(wanted, Hold):
             return wanted
         needs.append((float(record.at), max(state.baseline, at_least(tier, wanted))))
+    cold = _need_when_cold(ground, tier, records)
+    if cold > needs[0][1]:
+        needs[0] = (needs[0][0], cold)
     ahead = ground.order.ahead[tier.name]
     steps = required(needs, float(stretch.hold_until), float(ahead))
     # all campaigns of the stretch ask for it: what one has raised stays for those that are still open after it
-    return rising((Raise(int(at), floor, stretch.names) for at, floor in steps), state.baseline)
+    raises = rising((Raise(int(at), floor, stretch.names) for at, floor in steps), state.baseline)
+    return once(raises) if tier.role is Role.CACHE else raises
+
+
+def _need_when_cold(ground: Ground, tier: Tier, records: Sequence[Record]) -> int:
+    """What the tier needs at the start if a cache that reads through to it is cold then; 0 where none will be.
+
+    A cache that is to grow loses part of its keys to new places: before the start it is cold at usual demand, and if
+    the warm-up runs out of time it is so at the start. The first record of demand covers both.
+    """
+    if tier.cold_demand_per_request is None:
+        return 0
+    for cache in ground.given.storefront.consumers(tier.name):
+        state = ground.states.get(cache.name)
+        if cache.role is not Role.CACHE or state is None:
+            continue
+        wanted = wanted_replicas(cache, max(record.door_rps for record in records))
+        if isinstance(wanted, int) and at_least(cache, wanted) > state.baseline:
+            cold = wanted_when_cold(tier, records[0].door_rps)
+            return cold if isinstance(cold, int) else 0
+    return 0
 
 
 def _stairs(ground: Ground, stretch: Stretch, after: Guarded, percent: float) -> tuple[Stair, ...]:

@@ -9,10 +9,17 @@ from forerun.domain.capacity import CapacityPlan, Step, TierState, Window
 from forerun.domain.ledger import LedgerEntry
 from forerun.domain.observation import Measurement, Sample
 from forerun.domain.reason import Hold, Reason
-from forerun.domain.storefront import Tier
+from forerun.domain.storefront import Role, Tier
+from forerun.domain.warm_up import Warmth
 from forerun.plan.executable import is_executable
 from forerun.plan.inputs import DueInput
-from forerun.plan.sizing import bounded, size, wanted_for_calls
+from forerun.plan.sizing import (
+    bounded,
+    wanted_for_calls,
+    wanted_for_connections,
+    wanted_replicas,
+    wanted_when_cold,
+)
 from forerun.plan.steadiness import GIVEN_BACK
 from forerun.plan.windows import window_of
 
@@ -115,12 +122,30 @@ def standing(moment: Moment, tier: Tier, state: TierState) -> Standing:
     asking = tuple(w for w in moment.windows if w.campaign in owing or w.occurrence.start <= moment.now)
     owed = max(baseline, min(step.floor, tier.max_replicas)) if step and owing else baseline
     entry = moment.entries.get(tier.name)
-    return Standing(tier, state, entry, baseline, owed, asking, _live_need(moment, tier))
+    return Standing(tier, state, entry, baseline, owed, asking, _live_need(moment, tier, state))
 
 
-def _live_need(moment: Moment, tier: Tier) -> int | None:
-    need = moment.live if isinstance(moment.live, Hold) else size(tier, moment.live.value)
-    return None if isinstance(need, Hold) else need
+def _live_need(moment: Moment, tier: Tier, state: TierState) -> int | None:
+    """By requests and, where they are measured, by new connections: the larger; None where neither is known."""
+    needs: list[int] = []
+    if not isinstance(moment.live, Hold):
+        wanted = (wanted_when_cold if _behind_cold_cache(moment, tier) else wanted_replicas)(tier, moment.live.value)
+        needs += [] if isinstance(wanted, Hold) else [bounded(tier, wanted)]
+    if state.connections is not None:
+        connections = fresh(state.connections, moment.now, moment.given.metric_max_age_seconds)
+        if isinstance(connections, Sample):
+            needs.append(bounded(tier, wanted_for_connections(tier, connections.value)))
+    return max(needs, default=None)
+
+
+def _behind_cold_cache(moment: Moment, tier: Tier) -> bool:
+    """Whether a cache that reads through to this tier is owed a warm-up and is not warm."""
+    return tier.cold_demand_per_request is not None and any(
+        consumer.role is Role.CACHE
+        and (state := moment.states.get(consumer.name)) is not None
+        and state.warmth in {Warmth.COLD, Warmth.TIMED_OUT}
+        for consumer in moment.given.storefront.consumers(tier.name)
+    )
 
 
 def target_of(here: Standing) -> int:

@@ -51,6 +51,18 @@ class PrometheusSignals:
         result = await self._ask(source, lambda connect: connect.custom_query(query, params=params))
         return result if isinstance(result, Hold) else measured(result, source.name, now, self._max_age_seconds)
 
+    async def largest(
+        self, source: MetricsSource, query: str, label: str, limit: int, at: datetime
+    ) -> tuple[str, ...] | Hold:
+        """The values of `label` in the answer of `query` as of `at`, the series with the largest values first."""
+        refused = _refused(source, query)
+        if refused:
+            return refused
+        params = {**self._params(source), "time": f"{at.timestamp():.3f}"}
+        result = await self._ask(source, lambda connect: connect.custom_query(query, params=params))
+        keys = result if isinstance(result, Hold) else _by_value(result, source.name, label)
+        return keys if isinstance(keys, Hold) else keys[:limit]
+
     async def series(
         self, source: MetricsSource, query: str, start: datetime, end: datetime, step_seconds: float
     ) -> DemandSeries | Hold:
@@ -172,6 +184,15 @@ def measured(result: Result, subject: str, now: datetime, max_age_seconds: float
     if abs(age) > max_age_seconds:
         return Hold(Reason.METRIC_STALE, subject, {"age_seconds": age}, "the answer's time is not now")
     return Sample(moment, value)
+
+
+def _by_value(result: Result, subject: str, label: str) -> tuple[str, ...] | Hold:
+    try:
+        rows = [(float(row["value"][1]), str(row["metric"].get(label, ""))) for row in result]
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+        return Hold(Reason.METRICS_UNREACHABLE, subject, {}, "the answer is not a vector of series")
+    ranked = sorted((row for row in rows if row[0] > 0 and row[1]), key=lambda row: (-row[0], row[1]))
+    return tuple(dict.fromkeys(key for _, key in ranked))
 
 
 def _refused(source: MetricsSource, query: str) -> Hold | None:

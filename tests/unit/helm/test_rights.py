@@ -32,7 +32,17 @@ def test_no_rule_deletes_or_creates_what_is_not_forerun_s(helm, values_set):
     for kind in ("ClusterRoleBinding", "RoleBinding"):
         for rule in rules_of(helm.objects(**values_set), kind):
             if {"create", "delete", "deletecollection"} & set(rule["verbs"]):
-                assert rule["resources"] in (["capacityplans"], ["events"], ["leases"])
+                assert rule["resources"] in (["capacityplans"], ["events"], ["leases"], ["jobs"])
+                assert rule["resources"] != ["jobs"] or values_set.get("warmUp") == {"enabled": True}
+
+
+def test_jobs_may_be_made_only_where_warm_ups_are_asked_for(helm):
+    def rules(**values: Any) -> list[tuple[list[str], list[str]]]:
+        found = rules_of(helm.objects(**values), "ClusterRoleBinding")
+        return [(rule["resources"], rule["verbs"]) for rule in found if rule["apiGroups"] == ["batch"]]
+
+    assert rules() == []
+    assert rules(warmUp={"enabled": True}) == [(["cronjobs"], ["get"]), (["jobs"], ["get", "create", "delete"])]
 
 
 def test_opted_in_namespaces_leave_no_cluster_wide_write(helm):
