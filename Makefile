@@ -7,7 +7,7 @@ STAMPS := .venv/stamps
 READY := $(STAMPS)/package $(STAMPS)/torch
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: help setup binaries demo test verify manifests bench bench-control-loop bench-forecast bench-arena bench-live lock clean
+.PHONY: help setup binaries demo test test-faults verify manifests bench bench-control-loop bench-forecast bench-arena bench-live lock clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -22,6 +22,9 @@ demo: setup binaries ## show the whole life of a campaign on a real control plan
 
 test: setup binaries ## run every test, those on the real control plane included
 	@$(PYTEST) $(ARGS)
+
+test-faults: setup binaries ## kill the operator at every write, lie to it about every read: hours; make test-faults ARGS="--minutes 60" goes on another day
+	@$(BIN)/python -m tests.faults.run $(ARGS)
 
 verify: setup binaries ## check style, types, layers, and that generated files are current
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""Two workers share the tests, but one of them has all those of the cluster."""
+"""Two workers share the tests; each control plane, that of `cluster` and that of `faults`, belongs to one of them."""
 
 import contextlib
 import signal
@@ -7,7 +7,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-CLUSTER = "tests/cluster/"
+TOGETHER = ("tests/cluster/", "tests/faults/")
 
 # A shell starts what runs in its background with SIGINT ignored, nohup with SIGHUP; children inherit that, and the
 # tests send them both. A handler here is the default again in every child.
@@ -24,7 +24,7 @@ class OneClusterWorker(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return CLUSTER if nodeid.startswith(CLUSTER) else nodeid
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from forerun.forecast.process import ForecastProcess
 from forerun.kube.cluster import Cluster
 from forerun.kube.lease import Leadership
+from forerun.kube.pace import Pace
 from forerun.kube.rate import TokenBucket
 from forerun.settings import Settings
 from forerun.signals.prometheus import PrometheusSignals
@@ -38,10 +39,17 @@ class Ports:
         await self.cluster.close()
 
 
-async def connect(settings: Settings, kubeconfig: str | None = None) -> Ports:
-    """Ports of a real cluster; kube.errors.ApiError where it cannot be reached."""
+async def connect(
+    settings: Settings,
+    kubeconfig: str | None = None,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    forecast: ForecastProcess | None = None,
+) -> Ports:
+    """Ports of a real cluster; kube.errors.ApiError where it cannot be reached. `forecast` None: one of our own."""
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
-    cluster = await Cluster.connect(kubeconfig)
+    pace = Pace(settings.recovery_requests_per_second, settings.requests_per_second)
+    cluster = await Cluster.connect(kubeconfig, pace=pace)
     leadership = Leadership(
         cluster,
         settings.namespace,
@@ -50,12 +58,13 @@ async def connect(settings: Settings, kubeconfig: str | None = None) -> Ports:
         lease_duration_seconds=settings.lease_duration_seconds,
     )
     cluster.fence = leadership.holds
-    forecast = ForecastProcess(threads=settings.forecast_threads, time_compression=settings.time_compression)
+    if forecast is None:
+        forecast = ForecastProcess(threads=settings.forecast_threads, time_compression=settings.time_compression)
     await forecast.start()
     return Ports(
         settings=settings,
         identity=identity,
-        clock=utc_now,
+        clock=clock,
         cluster=cluster,
         signals=PrometheusSignals(settings.metric_max_age_seconds),
         forecast=forecast,

@@ -109,6 +109,7 @@ class Observer:
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._seen: dict[tuple[str, str, str], list[Raw | None]] = defaultdict(list)
+        self._forgotten: set[str] = set()
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._watch(kind)) for kind in WATCHED]
@@ -131,6 +132,16 @@ class Observer:
         """The newest version of each object of a kind in a namespace."""
         found = (seen[-1] for (k, ns, _), seen in self._seen.items() if (k, ns) == (kind, namespace))
         return [raw for raw in found if raw is not None]
+
+    def names(self, kind: str, namespace: str) -> list[str]:
+        """Of all objects of a kind that ever were in a namespace."""
+        return sorted(name for k, ns, name in self._seen if (k, ns) == (kind, namespace))
+
+    def forget(self, namespace: str) -> None:
+        """Nobody asks for it any more."""
+        self._forgotten.add(namespace)
+        for key in [key for key in self._seen if key[1] == namespace]:
+            del self._seen[key]
 
     async def until(self, holds: Callable[[], Any], what: Callable[[], str], seconds: float) -> Any:
         """The first true value of `holds`, asked at every change; AssertionError with `what` after `seconds`."""
@@ -167,7 +178,7 @@ class Observer:
     def _take(self, kind: str, raw: Raw, *, deleted: bool) -> None:
         metadata = raw["metadata"]
         namespace = metadata.get("namespace") or ""
-        if not namespace.startswith(self._prefix):
+        if not namespace.startswith(self._prefix) or namespace in self._forgotten:
             return
         versions = self._seen[(kind, namespace, metadata["name"])]
         known = versions[-1] if versions else None
@@ -179,7 +190,9 @@ class Observer:
 
 
 def path_of(kind: str, namespace: str | None = None, name: str | None = None) -> str:
-    """The path of an object, or of its collection."""
+    """The path of an object, of its collection, or of a subresource ("CapacityPlan/status")."""
+    kind, _, subresource = kind.partition("/")
     prefix, plural = GROUPS[kind]
-    parts = ["", prefix, *(("namespaces", namespace) if namespace else ()), plural, *((name,) if name else ())]
+    place = ("namespaces", namespace) if namespace else ()
+    parts = ["", prefix, *place, plural, *(part for part in (name, subresource) if part)]
     return "/".join(parts)

@@ -102,7 +102,7 @@ class Stage:
         self.world = world
         self.namespace = namespace
         self._before: dict[tuple[str, str], Raw] = {}
-        self._scaled: set[str] = set()
+        self.scaled: set[str] = set()
 
     # what a scenario does
 
@@ -155,7 +155,7 @@ class Stage:
 
     async def remember(self, *objects: Raw) -> None:
         """What these are before the campaign, once their controllers have seen them."""
-        self._scaled |= {o["spec"]["scaleTargetRef"]["name"] for o in objects if o["kind"] in AUTOSCALERS}
+        self.scaled |= {o["spec"]["scaleTargetRef"]["name"] for o in objects if o["kind"] in AUTOSCALERS}
         for obj in objects:
             key = (obj["kind"], obj["metadata"]["name"])
             await self.until(lambda key=key: self._settled(*key), f"{key} settled")
@@ -252,7 +252,7 @@ class Stage:
         """What is not as it was remembered: where, and both sides."""
         found: dict[str, Any] = {}
         for (kind, name), before in self._before.items():
-            same = without_replicas if name in self._scaled and kind not in AUTOSCALERS else whole
+            same = without_replicas if name in self.scaled and kind not in AUTOSCALERS else whole
             now = self.world.observer.now(kind, self.namespace, name)
             # an autoscaler leaves a target at 0 alone: that number is the owner's, and comes back
             replicas = before["spec"].get("replicas")

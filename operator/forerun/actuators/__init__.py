@@ -5,17 +5,19 @@ subresource). Does not belong here: when and how high; the ledger is committed b
 caller before anything here is called. Ordinary refusals are returned as `Hold`.
 """
 
-from forerun.actuators.floors import Standing, bounds_for, standing
+from forerun.actuators.floors import Standing, bounds_for, regressed, standing
 from forerun.actuators.reading import read_target
 from forerun.actuators.restoring import forget, restore
-from forerun.actuators.writing import lift_from_zero, write_floor
+from forerun.actuators.writing import lift_from_zero, mark, write_floor
 
 __all__ = [
     "Standing",
     "bounds_for",
     "forget",
     "lift_from_zero",
+    "mark",
     "read_target",
+    "regressed",
     "restore",
     "standing",
     "write_floor",
