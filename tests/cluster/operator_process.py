@@ -16,6 +16,7 @@ READY_SECONDS = 120.0
 SETTINGS: Mapping[str, str] = {
     "FORERUN_HEALTH_HOST": "127.0.0.1",
     "FORERUN_METRIC_INTERVAL_SECONDS": "1",
+    "FORERUN_METRICS_ALLOWED_CIDRS": "127.0.0.0/8,::1",
     "FORERUN_METRIC_MAX_AGE_SECONDS": "20",
     "FORERUN_FORECAST_REFRESH_SECONDS": "15",
     "FORERUN_PREPARE_SECONDS": "5",
@@ -31,7 +32,9 @@ class OperatorProcess:
     recorded there, the process ends with the control plane, whatever happens to the tests.
     """
 
-    def __init__(self, work_folder: Path, identity: str, system: str, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self, work_folder: Path, identity: str, system: str, namespaces: Sequence[str], **settings: str
+    ) -> None:
         self.identity = identity
         self.log = work_folder / f"operator-{identity}.log"
         self._work_folder = work_folder
@@ -40,6 +43,7 @@ class OperatorProcess:
             "FORERUN_NAMESPACE": system,
             "FORERUN_WATCH_NAMESPACES": ",".join(namespaces),
             "FORERUN_IDENTITY": identity,
+            **settings,
         }
         self._process: asyncio.subprocess.Process | None = None
         self._port = 0

@@ -98,7 +98,7 @@ async def scraped(prometheus_binary, tmp_path_factory):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def signals():
-    signals = PrometheusSignals(max_age_seconds=30.0)
+    signals = PrometheusSignals(max_age_seconds=30.0, allowed_cidrs=("127.0.0.0/8", "::1"))
     yield signals
     await signals.close()
 

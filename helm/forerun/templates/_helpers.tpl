@@ -106,6 +106,10 @@ seccompProfile:
   resources: [{{ printf "%s/scale" .resource }}]
   verbs: [get, update, patch]
 {{- end }}
+# whether the account that a Storefront names may scale the target
+- apiGroups: [authorization.k8s.io]
+  resources: [localsubjectaccessreviews]
+  verbs: [create]
 # how long pods take from their creation to Ready
 - apiGroups: [""]
   resources: [pods]

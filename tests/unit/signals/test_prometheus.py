@@ -17,10 +17,12 @@ from forerun.signals.prometheus import PrometheusSignals, measured
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 
+LOOPBACK = ("127.0.0.0/8", "::1")
+
 
 @pytest.fixture
 async def signals():
-    signals = PrometheusSignals(max_age_seconds=120.0, max_concurrency=4)
+    signals = PrometheusSignals(max_age_seconds=120.0, max_concurrency=4, allowed_cidrs=LOOPBACK)
     yield signals
     await signals.close()
 
@@ -286,3 +288,22 @@ def test_measured_never_raises_for_what_json_can_say():
         [{"value": ["x", "1"]}],
     ):
         assert isinstance(measured(rows, "s", NOW, 120.0), Hold)
+
+
+async def test_what_means_the_pod_or_its_node_is_not_asked():
+    """The server answers everybody else here: without the setting its address is refused before a byte is sent."""
+    asked = []
+
+    async def answer(request):
+        asked.append(request)
+        return web.json_response(vector("1"))
+
+    signals = PrometheusSignals(max_age_seconds=120.0)
+    async with serving(answer) as source:
+        port = source.url.rpartition(":")[2]
+        for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+            hold = await signals.sample(MetricsSource("s", f"http://{host}:{port}", bearer_token="t"), "x", NOW)
+            assert hold.reason is Reason.METRICS_UNREACHABLE
+            assert "loopback" in hold.detail
+    await signals.close()
+    assert not asked

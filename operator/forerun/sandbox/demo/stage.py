@@ -139,6 +139,7 @@ def operator_settings(scenario: Scenario) -> dict[str, str]:
         "FORERUN_TIME_COMPRESSION": f"{scenario.speed:g}",
         "FORERUN_TICK_SECONDS": "0.5",
         "FORERUN_METRIC_INTERVAL_SECONDS": "1",
+        "FORERUN_METRICS_ALLOWED_CIDRS": "127.0.0.0/8,::1",  # Prometheus runs beside it
         "FORERUN_METRIC_MAX_AGE_SECONDS": "30",
         "FORERUN_FORECAST_REFRESH_SECONDS": "3",
         "FORERUN_HISTORY_SECONDS": f"{HISTORY_DAYS * 86400}",
