@@ -10,12 +10,14 @@ class Settings:
 
     namespace: str = "forerun-system"  # where the Lease lives
     watch_namespaces: tuple[str, ...] = ()  # empty: all
+    default_service_account: str = ""  # must be allowed to scale where a Storefront names none; empty: nobody is asked
     identity: str = ""  # of this process in the Lease; empty: host name and process id
     lease_name: str = "forerun"
     lease_duration_seconds: float = 15.0
     tick_seconds: float = 1.0
     metric_interval_seconds: float = 5.0  # live demand, while a window is near or open
     metric_max_age_seconds: float = 120.0  # older is stale
+    metrics_allowed_cidrs: tuple[str, ...] = ()  # asked although loopback, link-local or the like
     history_seconds: float = 28 * 86400.0
     history_step_seconds: float = 300.0
     history_refresh_seconds: float = 3600.0

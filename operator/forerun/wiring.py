@@ -38,8 +38,11 @@ class Ports:
         await self.cluster.close()
 
 
-async def connect(settings: Settings, kubeconfig: str | None = None) -> Ports:
-    """Ports of a real cluster; kube.errors.ApiError where it cannot be reached."""
+async def connect(settings: Settings, kubeconfig: str | None = None, *, forecasting: bool = True) -> Ports:
+    """Ports of a real cluster; kube.errors.ApiError where it cannot be reached.
+
+    Without `forecasting` no worker is started: for those who only give back.
+    """
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
     cluster = await Cluster.connect(kubeconfig)
     leadership = Leadership(
@@ -51,13 +54,14 @@ async def connect(settings: Settings, kubeconfig: str | None = None) -> Ports:
     )
     cluster.fence = leadership.holds
     forecast = ForecastProcess(threads=settings.forecast_threads, time_compression=settings.time_compression)
-    await forecast.start()
+    if forecasting:
+        await forecast.start()
     return Ports(
         settings=settings,
         identity=identity,
         clock=utc_now,
         cluster=cluster,
-        signals=PrometheusSignals(settings.metric_max_age_seconds),
+        signals=PrometheusSignals(settings.metric_max_age_seconds, allowed_cidrs=settings.metrics_allowed_cidrs),
         forecast=forecast,
         leadership=leadership,
         background=TokenBucket(settings.background_writes_per_second),

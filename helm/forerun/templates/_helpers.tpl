@@ -71,29 +71,77 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{- /* What may be read and written in the namespaces that Forerun works in. */}}
-{{- define "forerun.targetRules" -}}
+{{- /* The role that a namespace is opted in with. Named after the account, so that a refusal by the API server, which
+names the account, is enough to know the role. */}}
+{{- define "forerun.targetsRole" -}}
+{{- include "forerun.serviceAccountName" . }}-targets
+{{- end }}
+
+{{- define "forerun.expiryAccountName" -}}
+{{- include "forerun.fullname" . }}-expiry
+{{- end }}
+
+{{- /* A job of its own: neither the operator's Service nor its NetworkPolicy means its pods. */}}
+{{- define "forerun.expirySelectorLabels" -}}
+app.kubernetes.io/name: {{ include "forerun.name" . }}-expiry
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "forerun.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "forerun.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- define "forerun.expirySubjects" -}}
+- kind: ServiceAccount
+  name: {{ include "forerun.expiryAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- /* What is watched. No write, no Secret, no Pod. */}}
+{{- define "forerun.readRules" -}}
 - apiGroups: [forerun.dev]
-  resources: [campaigns, storefronts]
+  resources: [campaigns, storefronts, capacityplans]
   verbs: [get, list, watch]
-- apiGroups: [forerun.dev]
-  resources: [capacityplans]
-  verbs: [get, list, watch, create, update, patch, delete]
-- apiGroups: [forerun.dev]
-  resources: [campaigns/status, storefronts/status, capacityplans/status]
-  verbs: [get, update, patch]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
 - apiGroups: [apps]
   resources: [deployments, statefulsets]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
+{{- range .Values.extraTargets }}
+- apiGroups: [{{ .apiGroup | quote }}]
+  resources: [{{ .resource }}]
+  verbs: [get, list, watch]
+{{- end }}
+{{- end }}
+
+{{- /* The same without watches: the expiry job looks once. */}}
+{{- define "forerun.expiryReadRules" -}}
+{{- include "forerun.readRules" . | replace ", watch]" "]" }}
+{{- end }}
+
+{{- /* What is written where a namespace has opted in, by the operator and by the expiry job. */}}
+{{- define "forerun.giveBackRules" -}}
+- apiGroups: [forerun.dev]
+  resources: [capacityplans/status]
+  verbs: [patch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [patch]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [patch]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [patch]
 - apiGroups: [apps]
   resources: [deployments/scale, statefulsets/scale]
-  verbs: [get, update, patch]
+  verbs: [get, update]
 # Kubernetes copies a Deployment's annotations to its ReplicaSets; ours are taken off there too
 - apiGroups: [apps]
   resources: [replicasets]
@@ -101,16 +149,70 @@ seccompProfile:
 {{- range .Values.extraTargets }}
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ .resource }}]
-  verbs: [get, list, watch, patch]
+  verbs: [patch]
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ printf "%s/scale" .resource }}]
-  verbs: [get, update, patch]
+  verbs: [get, update]
 {{- end }}
+{{- end }}
+
+{{- define "forerun.operatorRules" -}}
+- apiGroups: [forerun.dev]
+  resources: [capacityplans]
+  verbs: [create, patch, delete]
+- apiGroups: [forerun.dev]
+  resources: [campaigns/status, storefronts/status]
+  verbs: [patch]
+# whether the account that a Storefront names may scale the target
+- apiGroups: [authorization.k8s.io]
+  resources: [localsubjectaccessreviews]
+  verbs: [create]
 # how long pods take from their creation to Ready
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list]
+  verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
+{{- end }}
+
+{{- define "forerun.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]   # a name cannot be asked for at creation
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "forerun.fullname" . }}]
+  verbs: [get, update]
+{{- end }}
+
+{{- /* Kinds of targets with their scale subresource: the built-in two, and extraTargets. */}}
+{{- define "forerun.scalable" -}}
+- {group: apps, kind: Deployment, resource: deployments}
+- {group: apps, kind: StatefulSet, resource: statefulsets}
+{{- range .Values.extraTargets }}
+- {group: {{ .apiGroup | quote }}, kind: {{ .kind | default (.resource | trimSuffix "s" | title) }}, resource: {{ .resource }}}
+{{- end }}
+{{- end }}
+
+{{- define "forerun.knownKinds" -}}
+{{- $kinds := list }}
+{{- range (include "forerun.scalable" . | fromYamlArray) }}
+{{- $kinds = append $kinds (printf "'%s/%s'" .group .kind) }}
+{{- end }}
+{{- join ", " $kinds }}
+{{- end }}
+
+{{- /* A policy does nothing until it is bound; (context, name, action). */}}
+{{- define "forerun.policyBinding" -}}
+{{- $root := index . 0 }}
+{{- $policy := printf "%s-%s" (include "forerun.fullname" $root) (index . 1) -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ $policy }}
+  labels: {{- include "forerun.labels" $root | nindent 4 }}
+spec:
+  policyName: {{ $policy }}
+  validationActions: [{{ index . 2 }}]
 {{- end }}

@@ -41,7 +41,7 @@ async def restore(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, en
             after = given_back(snapshot, entry)
             await _write_back(cluster, namespace, snapshot, after)
         version = await _leave(cluster, namespace, snapshot.owner_ref, snapshot.owner_uid)
-        if entry.lifted_from_zero and entry.owner is Owner.HPA and entry.baseline.minimum != 0:
+        if entry.lifted_from_zero and snapshot.target_uid and entry.owner is Owner.HPA and entry.baseline.minimum != 0:
             await _back_to_zero(cluster, namespace, snapshot)
     except ApiError as error:
         return hold_of(error, entry.tier)

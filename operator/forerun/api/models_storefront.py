@@ -146,6 +146,10 @@ class StorefrontSpec(ApiModel):
     """Demand and tiers."""
 
     demand: Demand
+    service_account_name: ObjectName | None = Field(
+        default=None,
+        description="ServiceAccount of this namespace that must be allowed to scale a target, each time it is raised.",
+    )
     tiers: Annotated[
         list[TierSpec],
         Field(

@@ -42,6 +42,7 @@ def storefront_from(obj: Mapping[str, Any]) -> Storefront | Refusal:
         query=spec.demand.query,
         unit=spec.demand.unit or "requests",
         tiers=ordered,
+        service_account=spec.service_account_name,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from forerun.actuators import Standing, bounds_for, forget, lift_from_zero, restore, standing, write_floor
 from forerun.api.convert import entry_to_annotation
+from forerun.controllers.authority import Authority
 from forerun.controllers.index import Index, version
 from forerun.controllers.observation import Observer, bounds_of, floor_of
 from forerun.controllers.plan_store import PlanStore
@@ -33,6 +34,18 @@ class Intent:
     snapshot: TargetSnapshot
     entry: LedgerEntry
     bounds: Bounds | None  # None: give the baseline back
+    at: datetime
+
+    @property
+    def annotation(self) -> str:
+        """The entry as it is mirrored on the target: where the plan is lost, the next step counts from this write."""
+        return entry_to_annotation(replace(self.entry, changed_at=self.at))
+
+    @property
+    def raises(self) -> bool:
+        """Whether it makes a floor higher than it stands."""
+        owner, now = self.snapshot.owner, self.snapshot.bounds
+        return self.bounds is not None and floor_of(owner, self.bounds) > floor_of(owner, now)
 
 
 class Executor:
@@ -43,6 +56,7 @@ class Executor:
         self._index = index
         self._observer = observer
         self._store = store
+        self._authority = Authority(ports.cluster, ports.settings.default_service_account)
 
     async def carry_out(
         self,
@@ -133,8 +147,13 @@ class Executor:
         now: datetime,
     ) -> tuple[set[str], list[Hold]]:
         judged = [self._intent(key, storefront.tier(d.tier), state, d, now) for d in decisions]
-        intents = [found for found in judged if isinstance(found, Intent)]
         holds = [found for found in judged if isinstance(found, Hold)]
+        intents = [found for found in judged if isinstance(found, Intent)]
+        # a raise needs the right to scale, now; giving back does not
+        raised = {intent.tier.name: intent.tier.target for intent in intents if intent.raises}
+        forbidden = await self._authority.refusals(key, storefront, raised)
+        intents = [intent for intent in intents if intent.tier.name not in forbidden]
+        holds += forbidden.values()
         refused = await self._write_ledger_first(key, state, intents)
         if refused is not None:
             return set(), [*holds, refused]
@@ -173,7 +192,7 @@ class Executor:
         snapshot = self._freshest(key, snapshot)
         entry = state.entry(tier.name)
         if decision.release:
-            return None if entry is None else Intent(tier, decision, snapshot, entry, None)
+            return None if entry is None else Intent(tier, decision, snapshot, entry, None, now)
         bounds = bounds_for(snapshot, decision.floor, tier.max_replicas)
         if entry is not None:
             entry = _judge(entry, snapshot, bounds)
@@ -184,7 +203,8 @@ class Executor:
         if bounds == snapshot.bounds:
             self._renew(state, entry, decision)
             return None
-        return Intent(tier, decision, snapshot, self._entry(tier, decision, snapshot, entry, bounds, now), bounds)
+        entry = self._entry(tier, decision, snapshot, entry, bounds, now)
+        return Intent(tier, decision, snapshot, entry, bounds, now)
 
     def _renew(self, state: StorefrontState, entry: LedgerEntry | None, decision: FloorDecision) -> None:
         """The floor stands already; only who asks for it, and until when, may be new."""
@@ -234,6 +254,7 @@ class Executor:
             peak=max(entry.peak, decision.floor),
             expires=expires,
             kept=False,
+            release=tier.release,
             lifted_from_zero=entry.lifted_from_zero or (snapshot.owner is Owner.HPA and snapshot.replicas == 0),
         )
 
@@ -241,8 +262,7 @@ class Executor:
         cluster, snapshot = self._ports.cluster, intent.snapshot
         if intent.bounds is None:
             return await self._give_back(key, intent)
-        text = entry_to_annotation(intent.entry)
-        outcome = await write_floor(cluster, key.namespace, snapshot, intent.bounds, text)
+        outcome = await write_floor(cluster, key.namespace, snapshot, intent.bounds, intent.annotation)
         if isinstance(outcome, Written) and snapshot.owner is Owner.HPA and snapshot.replicas == 0:
             lifted = await lift_from_zero(cluster, key.namespace, snapshot)
             if isinstance(lifted, Hold):
@@ -279,7 +299,7 @@ class Executor:
             intent.snapshot,
             bounds=intent.bounds,
             owner_resource_version=written.resource_version,
-            annotation=entry_to_annotation(intent.entry),
+            annotation=intent.annotation,
             replicas=max(1, intent.snapshot.replicas or 0),
         )
         if after > before:

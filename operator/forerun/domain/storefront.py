@@ -66,6 +66,7 @@ class Storefront:
     query: str
     unit: str
     tiers: tuple[Tier, ...]
+    service_account: str | None = None  # that must be allowed to scale what is raised; None: as the settings say
 
     def tier(self, name: str) -> Tier:
         """The tier called `name`; KeyError where there is none."""

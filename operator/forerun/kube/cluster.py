@@ -71,6 +71,13 @@ class Cluster:
             return False
         return subresource is None or subresource in resource.subresources
 
+    async def kinds_with(self, subresource: str) -> tuple[tuple[str, str], ...]:
+        """(apiVersion, kind) of every namespaced kind that has this subresource, in each group's preferred version.
+
+        A group whose own server does not answer is left out: it can serve no object either.
+        """
+        return await self._discovery.kinds_with(subresource)
+
     async def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> Object:
         """One object as it stands now."""
         resource = await self._discovery.resource(api_version, kind)
@@ -144,6 +151,36 @@ class Cluster:
         }
         path, action = resource.path(namespace, name, "scale"), _action("scale", kind, namespace, name)
         return await self._transport.send(Call("PUT", path, action, _MANAGED, body, fenced=True))
+
+    async def may_scale(self, account: str, api_version: str, kind: str, namespace: str, name: str) -> bool:
+        """Whether a ServiceAccount of `namespace` may update the scale subresource of an object there.
+
+        NotFound where the kind is not served. Nothing is stored by it, so it is not fenced.
+        """
+        resource = await self._discovery.resource(api_version, kind)
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+        asked = {
+            "namespace": namespace,
+            "verb": "update",
+            "group": api_version.rpartition("/")[0],
+            "resource": resource.plural,
+            "subresource": "scale",
+            "name": name,
+        }
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "LocalSubjectAccessReview",
+            "metadata": {"namespace": namespace},
+            "spec": {
+                "user": f"system:serviceaccount:{namespace}:{account}",
+                "groups": groups,
+                "resourceAttributes": asked,
+            },
+        }
+        path = f"/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"
+        action = f"ask whether {namespace}/{account} may scale {kind} {name}"
+        answer = await self._transport.send(Call("POST", path, action, body=body))
+        return bool((answer.get("status") or {}).get("allowed"))
 
     async def delete(
         self, api_version: str, kind: str, namespace: str | None, name: str, uid: str | None = None

@@ -9,7 +9,7 @@ empty (unknown), as `rate(x[w])` does once its window `w` holds fewer than two s
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from urllib3.util.retry import Retry
 from forerun.domain.observation import DemandSeries, Measurement, Sample
 from forerun.domain.policy import MetricsSource
 from forerun.domain.reason import Hold, Reason
+from forerun.signals.addresses import networks
 from forerun.signals.confinement import unconfined
-from forerun.signals.session import ConfinedSession
+from forerun.signals.session import AddressRefusedError, ConfinedSession
 
 _MOST_POINTS = 11_000  # Prometheus' own limit for one range query
 _MOST_POINTS_IN_ALL = 200_000
@@ -36,8 +37,12 @@ Result = list[Any]
 class PrometheusSignals:
     """Asks in at most `max_concurrency` threads; what is older than `max_age_seconds` is stale."""
 
-    def __init__(self, max_age_seconds: float = 120.0, max_concurrency: int = 8) -> None:
+    def __init__(
+        self, max_age_seconds: float = 120.0, max_concurrency: int = 8, allowed_cidrs: Sequence[str] = ()
+    ) -> None:
+        """`allowed_cidrs`: addresses that are asked although they are loopback, link-local or the like."""
         self._max_age_seconds = max_age_seconds
+        self._allowed = networks(allowed_cidrs)
         self._threads = ThreadPoolExecutor(max_concurrency, thread_name_prefix="prometheus")
         self._local = threading.local()
         self._free = asyncio.Semaphore(max_concurrency)
@@ -125,7 +130,7 @@ class PrometheusSignals:
             return Hold(
                 Reason.METRICS_UNREACHABLE, source.name, {"timeout_seconds": source.timeout_seconds}, "no answer"
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, AddressRefusedError) as error:
             return Hold(Reason.METRICS_UNREACHABLE, source.name, {}, _one_line(error))
         except PrometheusApiClientException as error:
             return _status(source.name, str(error))
@@ -148,7 +153,7 @@ class PrometheusSignals:
                 url=source.url.rstrip("/"),
                 headers=headers,
                 retry=Retry(total=0),
-                session=ConfinedSession(source.timeout_seconds),
+                session=ConfinedSession(source.timeout_seconds, self._allowed),
             )
         return known[source]
 
