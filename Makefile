@@ -7,7 +7,8 @@ STAMPS := .venv/stamps
 READY := $(STAMPS)/package $(STAMPS)/torch
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: help setup binaries demo test verify manifests bench bench-control-loop bench-forecast bench-arena bench-live lock clean
+.PHONY: help setup binaries demo test verify manifests bench bench-control-loop bench-forecast bench-arena bench-live \
+  test-lies test-antagonists test-hostile test-mutants soak lock clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -48,6 +49,21 @@ bench-arena: $(READY) $(STAMPS)/backtest ## compare with the HPA, KEDA cron and 
 
 bench-live: setup binaries ## run beside the real KEDA and the real HPA, at ten times the speed (18 minutes; KEDA is built once, 9 minutes)
 	@$(BIN)/python tests/benchmarks/live.py $(ARGS)
+
+test-lies: $(READY) ## 100,000 simulated campaign-hours of lying metrics; goes on where it was cut off
+	@$(BIN)/python -m tests.faults.metric_lies $(ARGS)
+
+test-antagonists: $(READY) ## 2,000 interleavings of users, GitOps, autoscalers and crashes, in memory
+	@$(BIN)/python -m tests.faults.antagonists $(ARGS)
+
+test-hostile: $(READY) ## 200,000 malformed and hostile objects, in process; goes on where it was cut off
+	@$(BIN)/python -m tests.faults.hostile $(ARGS)
+
+test-mutants: $(READY) ## seed faults in ledger, give-back, lease and guards; the tests have to notice them
+	@$(BIN)/python -m tests.faults.mutation $(ARGS)
+
+soak: setup binaries ## 1,000 campaigns for two hours, sixty times as fast: make soak ARGS="--minutes 20"
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 lock: setup ## pin the newest versions that fit anew: the three requirements*.lock
 	$(BIN)/python -m pip install --quiet uv

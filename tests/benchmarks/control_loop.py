@@ -20,7 +20,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import statistics
 import sys
 import tempfile
@@ -36,6 +35,7 @@ from forerun.kube.connection import Connection
 from forerun.sandbox import binaries
 from forerun.sandbox.control_plane import ControlPlane
 from forerun.sandbox.prometheus import PrometheusServer
+from forerun.sandbox.workdir import free_ports
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "bench"
@@ -163,10 +163,11 @@ async def bare_rate(plane: ControlPlane, count: int, body: dict) -> float:
 
 
 @contextlib.asynccontextmanager
-async def operator(plane: ControlPlane, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+async def operator(
+    plane: ControlPlane, folder: Path, port: int | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    if port is None:
+        (port,) = free_ports(1)
     environment = {
         **os.environ,
         "KUBECONFIG": str(plane.kubeconfig),

@@ -1,6 +1,5 @@
-"""/healthz, /readyz and /metrics; and a watchdog on the event loop's lag."""
+"""/healthz, /readyz and /metrics."""
 
-import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -8,17 +7,28 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from forerun.observe import metrics
 
-LAG_INTERVAL_SECONDS = 0.5
+LAGGING_SECONDS = 30.0  # late for so long without a break: it will not come round by itself
 
 
 class Health:
-    """Answers probes: alive while watches are not silent, ready once the index is filled."""
+    """Answers probes: alive while watches are not silent and the loop is not late, ready once the index is filled.
 
-    def __init__(self, host: str, port: int, silent_for_seconds: Callable[[], float], limit_seconds: float) -> None:
+    While the loop is blocked nobody answers at all, which a probe counts as a failure as well.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        silent_for_seconds: Callable[[], float],
+        limit_seconds: float,
+        lagging_for_seconds: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._host = host
         self._port = port
         self._silent_for_seconds = silent_for_seconds
         self._limit_seconds = limit_seconds
+        self._lagging_for_seconds = lagging_for_seconds
         self.ready = False
         self._runner: web.AppRunner | None = None
 
@@ -36,18 +46,13 @@ class Health:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def watch_loop_lag(self) -> None:
-        """Measure how late the loop wakes us, for ever."""
-        loop = asyncio.get_running_loop()
-        while True:
-            wanted = loop.time() + LAG_INTERVAL_SECONDS
-            await asyncio.sleep(LAG_INTERVAL_SECONDS)
-            metrics.LOOP_LAG.observe(max(0.0, loop.time() - wanted))
-
     async def _healthz(self, _: web.Request) -> web.Response:
         silent = self._silent_for_seconds()
         if silent > self._limit_seconds:
             return web.Response(status=503, text=f"a watch has been silent for {silent:.0f} s\n")
+        lagging = self._lagging_for_seconds()
+        if lagging > LAGGING_SECONDS:
+            return web.Response(status=503, text=f"the event loop has been late for {lagging:.0f} s\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:

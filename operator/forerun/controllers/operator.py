@@ -21,6 +21,7 @@ from forerun.controllers.reporting import Reporter
 from forerun.controllers.resync import Resync
 from forerun.controllers.state import StorefrontState
 from forerun.controllers.ticker import Ticker
+from forerun.controllers.watchdog import LoopWatchdog
 from forerun.controllers.watching import Watches
 from forerun.domain.campaign import Key
 from forerun.observe import metrics
@@ -60,12 +61,14 @@ class Operator:
         self.ticker.lost = self._lost
         self.watches = Watches(ports.settings, self.index, self._wake)
         self.resync = Resync(ports, self.index, self._wake)
+        self.watchdog = LoopWatchdog()
         settings = ports.settings
         self.health = Health(
             settings.health_host,
             settings.health_port,
             lambda: self.resync.silent_for_seconds,
             settings.silent_watch_seconds,
+            lambda: self.watchdog.lagging_for_seconds,
         )
 
     async def run(self) -> int:
@@ -73,7 +76,7 @@ class Operator:
         await self.health.start()
         watching = self._part("watches", self.watches.run())
         writing = self._part("leadership", self._stand_for_election())
-        lag = self._part("lag", self.health.watch_loop_lag())
+        lag = self._part("watchdog", self.watchdog.run())
         await self.stop.wait()
         writing.cancel()
         await asyncio.wait([writing])

@@ -21,6 +21,7 @@ from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront, TierRelease
 from forerun.observe import metrics
+from forerun.observe.gitops import leave_alone
 from forerun.plan.cadence import is_near, watched_ahead_seconds
 from forerun.plan.due import decide
 from forerun.plan.inputs import DueInput
@@ -98,8 +99,16 @@ class Reconciler:
     async def _act(
         self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime
     ) -> None:
-        unreadable = {tier: found for tier, found in state.snapshots.items() if isinstance(found, Hold)}
         decisions = decide(self._due_input(key, storefront, state, policy, now))
+        lowered = {
+            made.tier for made in decisions if isinstance(made, FloorDecision) and made.reason is Reason.EVIDENCE
+        }
+        if lowered:
+            # what the autoscaler has to say against it is worth something only if it says so now
+            state.snapshot_stale |= lowered
+            await self._observer.refresh_targets(key, storefront, state)
+            decisions = decide(self._due_input(key, storefront, state, policy, now))
+        unreadable = {tier: found for tier, found in state.snapshots.items() if isinstance(found, Hold)}
         floors, held = _sorted_out(decisions, set(unreadable))
         await self._executor.keep(key, state, {hold.subject for hold in held if hold.reason is Reason.KEPT})
         failed: list[Hold] = []
@@ -113,7 +122,8 @@ class Reconciler:
     def _note_holds(self, state: StorefrontState, holds: list[Hold]) -> None:
         """What is held now, and what the plan says will fall short, each once."""
         planned = (*state.plan.risks, *state.plan.holds) if state.plan and state.campaigns else ()
-        state.holds = tuple({(hold.reason, hold.subject): hold for hold in (*holds, *planned)}.values())
+        known = (_with_remedy(state, hold) for hold in (*holds, *planned))
+        state.holds = tuple({(hold.reason, hold.subject): hold for hold in known}.values())
         for hold in state.holds:
             metrics.HOLDS.labels(hold.reason).inc()
 
@@ -185,6 +195,14 @@ def _sorted_out(
     """Floors to write and Holds to tell; nothing of tiers whose target cannot be read."""
     floors = tuple(d for d in decisions if isinstance(d, FloorDecision) and d.tier not in unreadable)
     return floors, [d for d in decisions if isinstance(d, Hold) and d.subject not in unreadable]
+
+
+def _with_remedy(state: StorefrontState, hold: Hold) -> Hold:
+    """Whoever reverts a floor is told how to leave it alone."""
+    entry = state.entry(hold.subject)
+    if hold.reason is not Reason.CONTESTED or hold.detail or entry is None:
+        return hold
+    return replace(hold, detail=leave_alone(entry.owner_ref))
 
 
 def _raise_is_due(state: StorefrontState, now: datetime) -> bool:

@@ -25,6 +25,9 @@ LOOP_LAG = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
     registry=REGISTRY,
 )
+LOOP_STALLS = Counter(
+    "forerun_loop_stalls_total", "Times that the event loop stood still for a second or more", registry=REGISTRY
+)
 LEADER = Gauge("forerun_leader", "1 where this instance leads", registry=REGISTRY)
 SILENT_WATCHES = Counter(
     "forerun_silent_watches_total", "Objects that a resync found newer than the watch", ["kind"], registry=REGISTRY

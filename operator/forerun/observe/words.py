@@ -43,6 +43,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.INVALID: "the object is refused",
 }
 
+LONGEST = 1024  # of a message in a condition or an Event
+
 
 def sentence(reason: Reason, numbers: dict[str, float] | None = None, detail: str = "") -> str:
     """One line for people: the reason's sentence with its numbers, then the detail (the remedy).
@@ -54,13 +56,18 @@ def sentence(reason: Reason, numbers: dict[str, float] | None = None, detail: st
         text = text.format(**(numbers or {}))
     except (KeyError, IndexError):
         text = text.split(":", maxsplit=1)[0]
-    return f"{text}: {detail}" if detail else text
+    return f"{text}: {one_line(detail)}" if detail else text
+
+
+def one_line(text: str) -> str:
+    """Foreign words for a status or a log: one line of printable characters, not longer than a condition may be."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:LONGEST]
 
 
 def hold_sentence(hold: Hold) -> str:
     """One line for a Hold, with its subject in front."""
     words = sentence(hold.reason, hold.numbers, hold.detail)
-    return f"{hold.subject}: {words}" if hold.subject else words
+    return f"{one_line(hold.subject)}: {words}" if hold.subject else words
 
 
 def rps(value: float) -> str:

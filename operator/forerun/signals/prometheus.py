@@ -115,25 +115,18 @@ class PrometheusSignals:
     async def _ask(self, source: MetricsSource, question: Callable[[PrometheusConnect], Result]) -> Result | Hold:
         """Put a question in a thread; whatever goes wrong there becomes a Hold."""
 
-        def ask() -> Result:
-            return question(self._connection(source))
+        def ask() -> Result | Hold:
+            return answered(source.name, lambda: question(self._connection(source)))
 
         try:
             async with self._free, asyncio.timeout(source.timeout_seconds + _GRACE_SECONDS):
-                result = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         except TimeoutError:
             return Hold(
                 Reason.METRICS_UNREACHABLE, source.name, {"timeout_seconds": source.timeout_seconds}, "no answer"
             )
-        except requests.RequestException as error:
+        except RuntimeError as error:  # the threads are closed already
             return Hold(Reason.METRICS_UNREACHABLE, source.name, {}, _one_line(error))
-        except PrometheusApiClientException as error:
-            return _status(source.name, str(error))
-        except (ValueError, TypeError, LookupError, RuntimeError, OSError) as error:
-            return Hold(Reason.METRICS_UNREACHABLE, source.name, {}, f"not an answer of Prometheus: {_one_line(error)}")
-        if not isinstance(result, list):
-            return Hold(Reason.METRICS_UNREACHABLE, source.name, {}, "not an answer of Prometheus: no list of results")
-        return result
 
     def _connection(self, source: MetricsSource) -> PrometheusConnect:
         """The thread's own connection: a requests.Session is not made to be shared."""
@@ -153,6 +146,21 @@ class PrometheusSignals:
         return known[source]
 
 
+def answered(subject: str, ask: Callable[[], Result]) -> Result | Hold:
+    """The list of results that `ask` brings, or the Hold that says what came instead."""
+    try:
+        result = ask()
+    except requests.RequestException as error:
+        return Hold(Reason.METRICS_UNREACHABLE, subject, {}, _one_line(error))
+    except PrometheusApiClientException as error:
+        return _status(subject, str(error))
+    except (ValueError, TypeError, LookupError, RuntimeError, OSError) as error:
+        return Hold(Reason.METRICS_UNREACHABLE, subject, {}, f"not an answer of Prometheus: {_one_line(error)}")
+    if not isinstance(result, list):
+        return Hold(Reason.METRICS_UNREACHABLE, subject, {}, "not an answer of Prometheus: no list of results")
+    return result
+
+
 def measured(result: Result, subject: str, now: datetime, max_age_seconds: float) -> Measurement:
     """The one sample of an instant query's result: a scalar, or a vector of one element."""
     rows = [{"value": result}] if len(result) == 2 and not isinstance(result[0], Mapping) else result
@@ -162,12 +170,14 @@ def measured(result: Result, subject: str, now: datetime, max_age_seconds: float
         return _several(subject, len(rows))
     try:
         at, text = rows[0]["value"]
-        value, moment = float(text), datetime.fromtimestamp(float(at), UTC)
+        # Prometheus writes its numbers as strings; "true" is no demand of 1
+        value = float(text) if isinstance(text, str) else math.nan
+        moment = datetime.fromtimestamp(float(at), UTC)
     except (TypeError, ValueError, KeyError, OverflowError, OSError):
         return Hold(Reason.METRICS_UNREACHABLE, subject, {}, "the answer is not a sample")
     if not 0.0 <= value <= _ABSURD:
         numbers = {"value": value} if math.isfinite(value) else {}
-        return Hold(Reason.METRIC_ABSURD, subject, numbers, f"demand cannot be {text[:40]}")
+        return Hold(Reason.METRIC_ABSURD, subject, numbers, f"demand cannot be {str(text)[:40]}")
     age = (now - moment).total_seconds()
     if abs(age) > max_age_seconds:
         return Hold(Reason.METRIC_STALE, subject, {"age_seconds": age}, "the answer's time is not now")

@@ -73,3 +73,11 @@ def test_a_hold_without_a_subject_begins_with_the_reason():
 )
 def test_demand_for_people(value, shown):
     assert rps(value) == shown
+
+
+def test_foreign_words_become_one_printable_line():
+    hostile = "1\n\x1b[2J" + '{"level": "error"}\r\u2028' + "x" * 5000
+    words = hold_sentence(Hold(Reason.METRIC_ABSURD, "web\n", detail=hostile))
+    assert words.isprintable()
+    assert words.startswith("web: ")
+    assert len(words) < 1200
