@@ -21,6 +21,7 @@ class Settings:
     history_refresh_seconds: float = 3600.0
     forecast_refresh_seconds: float = 30.0  # while a window is near or open
     evidence_samples: int = 5  # fresh samples that must agree before a floor comes down inside a window
+    stock_seconds: float = 60.0  # how often nodes, Pods and quotas are read for accelerator pools
     expiry_grace_seconds: float = 86400.0  # after the hold, a raise is given back even without metrics
     prepare_seconds: float = 30.0  # the ledger is committed this long before a step is due
     api_concurrency: int = 24

@@ -40,6 +40,7 @@ from forerun.sandbox.workdir import free_ports
 
 PATIENCE_SECONDS = 240.0  # how long to wait for what must come; never how long a test takes
 DEMAND = 40.0  # requests/s at every door, all the time: less than one replica serves
+GPU, POOL, POOL_CAPACITY = "nvidia.com/gpu", "a10", 12  # of the sixteen on the nodes
 QUERY = "sum(rate(nginx_ingress_requests_total[10s]))"
 AUTOSCALERS = {"HorizontalPodAutoscaler", "ScaledObject"}
 
@@ -85,12 +86,13 @@ class World:
     async def create_policy(self) -> None:
         """For the namespaces of this run: a whole surplus may go in one step."""
         selector = {"matchLabels": {"forerun-test": self.run}}
+        pool = {"name": POOL, "resource": GPU, "capacity": POOL_CAPACITY, "nodeSelector": {"pool": POOL}}
         await self.api.create(
             {
                 "apiVersion": "forerun.dev/v1alpha1",
                 "kind": "CapacityPolicy",
                 "metadata": {"name": self.run},
-                "spec": {"namespaceSelector": selector, "maxStepDownPercentPerMinute": 100},
+                "spec": {"namespaceSelector": selector, "pools": [pool], "maxStepDownPercentPerMinute": 100},
             }
         )
 

@@ -110,6 +110,10 @@ seccompProfile:
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list]
+# what a namespace may have of an accelerator
+- apiGroups: [""]
+  resources: [resourcequotas]
+  verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

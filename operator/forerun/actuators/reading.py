@@ -73,6 +73,7 @@ async def _snapshot(
         annotation=(metadata.get("annotations") or {}).get(LEDGER_ANNOTATION),
         wants_less=wants_less(hpa) if hpa else None,
         desired=desired_of(hpa, replicas) if hpa else replicas,
+        pod_labels=_pod_labels(raw_target),
         raw_owner=raw_owner,
     )
 
@@ -91,6 +92,12 @@ def ready_of(raw_target: Mapping[str, Any]) -> int | None:
         return int(ready)
     built_in = str(raw_target.get("apiVersion")) in ("apps/v1", "v1")
     return 0 if built_in and status else None
+
+
+def _pod_labels(raw_target: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    selector = (raw_target.get("spec") or {}).get("selector") or {}
+    labels = selector.get("matchLabels") if isinstance(selector, Mapping) else None
+    return tuple(sorted(labels.items())) if isinstance(labels, Mapping) else ()
 
 
 async def _unscalable(cluster: Cluster, target: TargetRef) -> bool:

@@ -220,6 +220,10 @@ class TierStatus(ApiModel):
     floor: Count | None = None
     ready: Count | None = None
     required: Count | None = None
+    rung_of: Label | None = Field(default=None, description="The tier on whose degradation ladder this one is a rung.")
+    serves: Figure | None = Field(
+        default=None, description="Calls per second that its Ready replicas serve; of tiers with rungs, and of rungs."
+    )
 
 
 class HoldStatus(ApiModel):

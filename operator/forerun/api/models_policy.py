@@ -13,9 +13,11 @@ from forerun.api.scalars import Decimal, Duration, Instant, Keywords, Text, Whol
 LABEL_KEY = "^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"
 LABEL_VALUE = "^([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?$"
 URL_PATTERN = "^https?://[A-Za-z0-9\\[][-._~:\\[\\]A-Za-z0-9]*(/[-._~%!$&'()*+,;=:A-Za-z0-9/]*)?$"
+DRIVER_NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 MATCHER_NAME = "^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 LabelValue = Annotated[str, Text(63, "a label value", LABEL_VALUE, shortest=0)]
+DriverName = Annotated[str, Text(63, "a DRA driver, for example gpu.nvidia.com", DRIVER_NAME)]
 LabelKey = Annotated[str, Text(317, "a label key", LABEL_KEY)]
 
 
@@ -55,11 +57,19 @@ class LabelSelector(ApiModel):
 
 
 class PoolSpec(ApiModel):
-    """An accelerator pool and how much of its resource there is."""
+    """An accelerator pool and how much of its resource there may be."""
 
     name: Label
     resource: ResourceName
-    capacity: Annotated[int, WholeNumber(0, 10_000_000)]
+    capacity: Annotated[int, WholeNumber(0, 10_000_000)] = Field(
+        description="What there may be at most, with nodes that an autoscaler may still bring."
+    )
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = Field(
+        default=None, description="Labels of the pool's nodes; every node that has the resource where it is not said."
+    )
+    device_driver: DriverName | None = Field(
+        default=None, description="DRA driver whose devices in ResourceSlices count on nodes without the resource."
+    )
 
 
 class FreezeWindow(ApiModel):

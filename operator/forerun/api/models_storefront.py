@@ -70,7 +70,16 @@ class Fallback(ApiModel):
 
     name: Label
     target_ref: ObjectRef
-    capacity_per_replica: Rate | None = None
+    capacity_per_replica: Rate | None = Field(
+        default=None,
+        description="Calls per second that one Ready replica serves; without it the rung serves whatever comes.",
+    )
+    max_replicas: Annotated[int, WholeNumber(1, 100_000)] | None = Field(
+        default=None, description="As many as replace the whole tier where it is not said."
+    )
+    lead_time: Annotated[float, Duration(1, 86400)] | None = Field(
+        default=None, description="From scale request to Ready, until measured; the tier's where it is not said."
+    )
 
 
 class Admission(ApiModel):

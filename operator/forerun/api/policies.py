@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from forerun.api.models_campaign import Schedule as WrittenSchedule
-from forerun.api.models_policy import CapacityPolicy, FreezeWindow, LabelSelector, SelectorOperator
+from forerun.api.models_policy import CapacityPolicy, FreezeWindow, LabelSelector, PoolSpec, SelectorOperator
 from forerun.api.models_policy import MetricsSource as MetricsSourceObject
 from forerun.api.refusals import checked
 from forerun.api.schedules import schedule_from
@@ -29,7 +29,7 @@ def policy_from(obj: Mapping[str, Any]) -> Policy | Refusal:
     usual = Policy()
     return Policy(
         name=name,
-        pools=tuple(Pool(pool.name, pool.resource, pool.capacity) for pool in spec.pools or ()),
+        pools=tuple(_pool(pool) for pool in spec.pools or ()),
         freeze_windows=tuple(sorted(frozen)),
         max_step_up_percent=spec.max_step_up_percent,
         max_step_down_percent_per_minute=spec.max_step_down_percent_per_minute
@@ -38,6 +38,11 @@ def policy_from(obj: Mapping[str, Any]) -> Policy | Refusal:
         service_level=spec.service_level or usual.service_level,
         replica_hours=spec.budgets.replica_hours if spec.budgets else None,
     )
+
+
+def _pool(spec: PoolSpec) -> Pool:
+    labels = tuple(sorted((spec.node_selector or {}).items()))
+    return Pool(spec.name, spec.resource, spec.capacity, labels, spec.device_driver)
 
 
 def _freeze(window: FreezeWindow, obj: str, path: str) -> Occurrence | Refusal:

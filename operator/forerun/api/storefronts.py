@@ -1,17 +1,22 @@
 """Storefront objects as the domain's Storefront, with its tiers in dependency order."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from forerun.api.models import ObjectRef
+from forerun.api.models_storefront import Fallback, TierSpec
 from forerun.api.models_storefront import Storefront as StorefrontObject
-from forerun.api.models_storefront import TierSpec
 from forerun.api.refusals import checked
 from forerun.domain.campaign import Key
 from forerun.domain.reason import Refusal
-from forerun.domain.storefront import Accelerator, Role, Storefront, TargetRef, Tier, TierRelease
+from forerun.domain.storefront import Accelerator, Role, Storefront, TargetRef, Tier, TierRelease, rung_name
 
 _USUAL_LEAD_TIME_SECONDS = 300.0
+LONGEST_NAME = 63
+MOST_REPLICAS = 100_000
+MOST_TIERS_AND_RUNGS = 32  # as many as statuses and plans have rows for
 # what these hold is lost when they shrink, so they are not shrunk unless asked
 _KEPT_ROLES = (Role.CACHE, Role.DATABASE)
 
@@ -55,8 +60,24 @@ def _misfits(tiers: Sequence[TierSpec]) -> Iterator[tuple[str, str]]:
         seen.add(tier.name)
         if tier.min_replicas is not None and tier.min_replicas > tier.max_replicas:
             yield f"{path}.maxReplicas", f"must be at least minReplicas, which is {tier.min_replicas}"
+    yield from _misnamed_rungs(tiers, seen)
     yield from _unknown_dependencies(tiers)
     yield from _shared_targets(tiers)
+
+
+def _misnamed_rungs(tiers: Sequence[TierSpec], names: set[str]) -> Iterator[tuple[str, str]]:
+    """A rung is a tier called TIER-RUNG: that must be a name, and nobody else's; and there must not be too many."""
+    taken = set(names)
+    for index, tier in enumerate(tiers):
+        for place, rung in enumerate(tier.fallback or ()):
+            name, path = rung_name(tier.name, rung.name), f"spec.tiers[{index}].fallback[{place}].name"
+            if name in taken:
+                yield path, f"makes {name}, which is taken; give the rung another name"
+            if len(name) > LONGEST_NAME:
+                yield path, f"makes {name}, longer than {LONGEST_NAME} characters; give the rung a shorter name"
+            taken.add(name)
+    if len(taken) > MOST_TIERS_AND_RUNGS:
+        yield "spec.tiers", f"has {len(taken)} tiers and rungs; {MOST_TIERS_AND_RUNGS} are the most"
 
 
 def _unknown_dependencies(tiers: Sequence[TierSpec]) -> Iterator[tuple[str, str]]:
@@ -93,11 +114,38 @@ def _identity(target: ObjectRef) -> tuple[str, str, str]:
 def _tiers(specs: Sequence[TierSpec]) -> tuple[Tier, ...]:
     """The tiers as written, each with what it depends on: where it does not say, the one before it."""
     before: tuple[str, ...] = ()
-    tiers = []
+    tiers: list[Tier] = []
     for spec in specs:
-        tiers.append(_tier(spec, before if spec.depends_on is None else tuple(spec.depends_on)))
+        tier = _tier(spec, before if spec.depends_on is None else tuple(spec.depends_on))
+        tiers += [tier, *(_rung(tier, fallback) for fallback in spec.fallback or ())]
         before = (spec.name,)
-    return tuple(tiers)
+    return tuple(_after_rungs(tier, tiers) for tier in tiers)
+
+
+def _rung(tier: Tier, fallback: Fallback) -> Tier:
+    """A rung as a tier: where its tier stands in the order, and as many replicas as may replace it whole."""
+    capacity, most = fallback.capacity_per_replica, fallback.max_replicas or tier.max_replicas
+    if fallback.max_replicas is None and capacity and tier.capacity_per_replica_rps:
+        most = min(MOST_REPLICAS, max(1, ceil(tier.max_replicas * tier.capacity_per_replica_rps / capacity)))
+    target = fallback.target_ref
+    return Tier(
+        name=rung_name(tier.name, fallback.name),
+        role=tier.role,
+        target=TargetRef(target.api_version, target.kind, target.name),
+        capacity_per_replica_rps=capacity,
+        max_replicas=most,
+        demand_per_request=tier.demand_per_request,
+        lead_time_seconds=fallback.lead_time or tier.lead_time_seconds,
+        depends_on=tier.depends_on,
+        release=tier.release,
+        rung_of=tier.name,
+    )
+
+
+def _after_rungs(tier: Tier, tiers: Sequence[Tier]) -> Tier:
+    """What depends on a tier depends on its rungs: together they serve it."""
+    rungs = [rung.name for rung in tiers if rung.rung_of in tier.depends_on]
+    return replace(tier, depends_on=(*tier.depends_on, *rungs)) if rungs else tier
 
 
 def _tier(spec: TierSpec, depends_on: tuple[str, ...]) -> Tier:

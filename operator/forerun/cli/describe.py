@@ -1,5 +1,6 @@
 """What is told of a campaign: its state on one screen, and the reasons behind its floors. Pure."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from forerun.domain.reason import Reason
+from forerun.domain.storefront import rung_name
 from forerun.observe.words import sentence
 
 Raw = dict[str, Any]
@@ -52,10 +54,20 @@ def _forecast(status: Raw) -> list[Text]:
 
 
 def _tiers(status: Raw) -> list[Table]:
-    table = Table("Tier", "Floor", "Ready", "Required", box=None, pad_edge=False)
-    for tier in status.get("tiers") or []:
-        table.add_row(tier["name"], str(tier["floor"]), str(tier.get("ready", "?")), str(tier["required"]))
+    tiers = status.get("tiers") or []
+    serves = any("serves" in tier for tier in tiers)
+    table = Table("Tier", "Floor", "Ready", "Required", *(("Serves",) if serves else ()), box=None, pad_edge=False)
+    for tier in tiers:
+        row = (tier["name"], str(tier["floor"]), str(tier.get("ready", "?")), str(tier["required"]))
+        table.add_row(*row, *((_serves(tier),) if serves else ()))
     return [table] if table.row_count else []
+
+
+def _serves(tier: Raw) -> str:
+    """What its Ready replicas serve, where it is on a ladder."""
+    if "serves" in tier:
+        return f"{tier['serves']}/s"
+    return "the rest" if "rungOf" in tier else ""
 
 
 def _kept(name: str, status: Raw) -> list[Text]:
@@ -73,15 +85,26 @@ def reasons(campaign: Raw, plan: Raw | None, storefront: Raw, now: datetime) -> 
         return [*lines, f"  no plan: {told}"]
     ledger = {entry["tier"]: entry for entry in _status(plan).get("ledger") or []}
     measured = {tier["name"]: tier for tier in _status(storefront).get("tiers") or []}
-    for tier in storefront["spec"]["tiers"]:
-        name = tier["name"]
+    for name, tier in _with_rungs(storefront["spec"]["tiers"]):
         lines += [
-            f"  {name} ({tier['targetRef']['kind']}/{tier['targetRef']['name']}):",
+            f"  {name} ({tier['targetRef']['kind']}/{tier['targetRef']['name']}){_rung_of(tier)}:",
             *_steps(plan, name, now),
             _capacity(tier, measured.get(name, {})),
             _raise(ledger.get(name)),
         ]
     return [*lines, *(f"  hold: {hold['message']}" for hold in status.get("holds") or [])]
+
+
+def _with_rungs(tiers: list[Raw]) -> Iterator[tuple[str, Raw]]:
+    """Every tier, and after it the rungs of its ladder under the names that the plan gives them."""
+    for tier in tiers:
+        yield tier["name"], tier
+        for rung in tier.get("fallback") or []:
+            yield rung_name(tier["name"], rung["name"]), {**rung, "rungOf": tier["name"]}
+
+
+def _rung_of(tier: Raw) -> str:
+    return f", a rung of {tier['rungOf']}" if "rungOf" in tier else ""
 
 
 def _status(obj: Raw) -> Raw:
@@ -128,6 +151,8 @@ def _steps(plan: Raw, tier: str, now: datetime) -> list[str]:
 
 
 def _capacity(tier: Raw, measured: Raw) -> str:
+    if "rungOf" in tier and "capacityPerReplica" not in tier:
+        return "    serves whatever comes; nothing is raised"
     lead = "as declared"
     if "leadTimeSeconds" in measured:
         lead = f"{measured['leadTimeSeconds']} s (p95 of {measured.get('leadTimeSamples', '?')} starts)"

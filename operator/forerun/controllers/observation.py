@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -209,12 +210,26 @@ def floor_of(owner: Owner, bounds: Bounds) -> int:
 
 
 def served_rps(storefront: Storefront, tiers: tuple[TierState, ...]) -> float | None:
-    """Door demand that the scarcest tier's Ready replicas serve; None where nothing is known."""
+    """Door demand that the Ready replicas of the scarcest tier and its rungs serve; None where nothing is known."""
+    ready = {state.tier: state.ready for state in tiers}
     known = []
-    for tier, state in zip(storefront.tiers, tiers, strict=False):
-        if tier.capacity_per_replica_rps and state.ready is not None and tier.demand_per_request > 0:
-            known.append(state.ready * tier.capacity_per_replica_rps / tier.demand_per_request)
+    for tier in storefront.tiers:
+        if tier.rung_of is not None or tier.demand_per_request <= 0:
+            continue
+        ladder = (tier, *storefront.rungs(tier.name))
+        calls = [calls for step in ladder if (calls := _calls_rps(step, ready.get(step.name))) is not None]
+        if calls:
+            known.append(sum(calls) / tier.demand_per_request)
     return min(known, default=None)
+
+
+def _calls_rps(tier: Tier, ready: int | None) -> float | None:
+    """Calls/s that Ready replicas serve; a sink with any serves whatever comes. None: not known."""
+    if ready is None:
+        return None
+    if tier.is_sink:
+        return math.inf if ready else 0.0
+    return ready * tier.capacity_per_replica_rps if tier.capacity_per_replica_rps else None
 
 
 def _is_later(workload: Workload | None, snapshot: TargetSnapshot) -> bool:

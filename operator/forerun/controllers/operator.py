@@ -16,10 +16,12 @@ from forerun.controllers.namespaces import NamespacePolicies
 from forerun.controllers.observation import Observer
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
+from forerun.controllers.pools import Pools
 from forerun.controllers.reconcile import Reconciler
 from forerun.controllers.reporting import Reporter
 from forerun.controllers.resync import Resync
 from forerun.controllers.state import StorefrontState
+from forerun.controllers.stocks import Stocks
 from forerun.controllers.ticker import Ticker
 from forerun.controllers.watching import Watches
 from forerun.domain.campaign import Key
@@ -42,7 +44,10 @@ class Operator:
         self.exit_code = 0
         observer = Observer(ports, self.index, self._wake)
         store = PlanStore(ports, self.index)
-        planner = Planner(self.index, store)
+        policies = NamespacePolicies(ports.cluster, self.index)
+        self.stocks = Stocks(ports, self.index, policies, self.states, self._wake)
+        pools = Pools(self.stocks, self.index, self.states)
+        planner = Planner(self.index, store, pools)
         learner = Learner(ports.settings, self.index)
         self.reporter = Reporter(ports, self.index, planner, store, learner, self.states)
         reconciler = Reconciler(
@@ -53,7 +58,8 @@ class Operator:
             planner,
             store,
             Executor(ports, self.index, observer, store),
-            NamespacePolicies(ports.cluster, self.index),
+            policies,
+            pools,
             self.reporter,
         )
         self.ticker = Ticker(ports, self.index, reconciler, self.reporter, self.states)
@@ -105,6 +111,7 @@ class Operator:
             group.create_task(self.ticker.run())
             group.create_task(self.reporter.run())
             group.create_task(self.resync.run())
+            group.create_task(self.stocks.run())
 
     def _lost(self) -> None:
         """Crash-only: a process that has lost the Lease starts anew."""

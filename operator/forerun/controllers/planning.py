@@ -6,6 +6,7 @@ from datetime import datetime
 from forerun.api.convert import approvals_from, ledger_from, plan_from
 from forerun.controllers.index import Index
 from forerun.controllers.plan_store import PlanStore
+from forerun.controllers.pools import Pools
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import CapacityPlan
@@ -19,9 +20,10 @@ from forerun.plan.planner import make_plan
 class Planner:
     """Calls `plan` with what the state holds, and keeps the result in the CapacityPlan."""
 
-    def __init__(self, index: Index, store: PlanStore) -> None:
+    def __init__(self, index: Index, store: PlanStore, pools: Pools) -> None:
         self._index = index
         self._store = store
+        self._pools = pools
 
     def load(self, key: Key, state: StorefrontState) -> None:
         """Take plan and ledger from the cluster once, after a start or a change of leader."""
@@ -48,7 +50,12 @@ class Planner:
         inputs = self._inputs(storefront, state, policy)
         if state.plan is not None and inputs == state.plan_inputs and not lost:
             return
-        await self._keep(storefront.key, state, self._make(storefront, state, policy, now), lost=lost)
+        made = self._make(storefront, state, policy, now)
+        if made.asks != state.asks:
+            # others share what is left differently now
+            state.asks = made.asks
+            self._index.dirty.update(self._pools.sharing(storefront, policy))
+        await self._keep(storefront.key, state, made, lost=lost)
         state.plan_inputs = inputs
 
     async def _keep(self, key: Key, state: StorefrontState, made: CapacityPlan, *, lost: bool) -> None:
@@ -62,7 +69,16 @@ class Planner:
     def _inputs(self, storefront: Storefront, state: StorefrontState, policy: Policy) -> tuple[object, ...]:
         tiers = tuple((tier.tier, tier.baseline, tier.lead_time_seconds) for tier in state.tiers)
         forecasts = (state.forecast, state.proposed_forecast, state.forecast_hold)
-        return (storefront.generation, state.campaigns, forecasts, policy, self.approvals(storefront.key), tiers)
+        supply = self._pools.supply(storefront, policy)
+        return (
+            storefront.generation,
+            state.campaigns,
+            forecasts,
+            policy,
+            self.approvals(storefront.key),
+            tiers,
+            supply,
+        )
 
     def _make(self, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime) -> CapacityPlan:
         made = make_plan(
@@ -76,6 +92,7 @@ class Planner:
                 policy=policy,
                 previous=state.plan,
                 approved=self.approvals(storefront.key),
+                supply=self._pools.supply(storefront, policy),
             )
         )
         return replace(made, holds=(*made.holds, state.forecast_hold)) if state.forecast_hold else made

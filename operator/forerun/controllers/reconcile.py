@@ -12,6 +12,7 @@ from forerun.controllers.namespaces import NamespacePolicies
 from forerun.controllers.observation import Observer
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
+from forerun.controllers.pools import Pools
 from forerun.controllers.release import released_tiers, surviving_storefront
 from forerun.controllers.reporting import Reporter
 from forerun.controllers.state import StorefrontState
@@ -28,6 +29,7 @@ from forerun.plan.windows import window_of
 from forerun.wiring import Ports
 
 JUST = timedelta(seconds=5)
+DONOR_RECHECK = timedelta(seconds=2)  # it is another Storefront's watch that shows a donor going
 IDLE_RECHECK = timedelta(minutes=10)
 
 
@@ -44,6 +46,7 @@ class Reconciler:
         store: PlanStore,
         executor: Executor,
         policies: NamespacePolicies,
+        pools: Pools,
         reporter: Reporter,
     ) -> None:
         self._ports = ports
@@ -54,6 +57,7 @@ class Reconciler:
         self._store = store
         self._executor = executor
         self._policies = policies
+        self._pools = pools
         self._reporter = reporter
 
     async def reconcile(self, key: Key, state: StorefrontState) -> None:
@@ -72,7 +76,7 @@ class Reconciler:
         self._schedule(key, state, now, known=record is not None and record.value is not None)
         await self._observer.refresh_targets(key, storefront, state)
         await self._executor.notice_foreign_edits(key, state, now)
-        policy = await self._policies.of(key.namespace)
+        policy = state.policy = await self._policies.of(key.namespace)
         if _raise_is_due(state, now):
             # to the minute for many at once: the floor first, everything else a moment later
             await self._act(key, storefront, state, policy, now)
@@ -101,14 +105,18 @@ class Reconciler:
         unreadable = {tier: found for tier, found in state.snapshots.items() if isinstance(found, Hold)}
         decisions = decide(self._due_input(key, storefront, state, policy, now))
         floors, held = _sorted_out(decisions, set(unreadable))
-        await self._executor.keep(key, state, {hold.subject for hold in held if hold.reason is Reason.KEPT})
+        floors, waiting = self._pools.reserve(storefront, state, policy, floors, now)
         failed: list[Hold] = []
-        if floors:
-            with self._reporter.while_floors_wait():
-                failed = await self._executor.carry_out(key, storefront, state, floors, now)
-            await self._observer.refresh_targets(key, storefront, state)
+        try:
+            if floors:
+                with self._reporter.while_floors_wait():
+                    failed = await self._executor.carry_out(key, storefront, state, floors, now)
+                await self._observer.refresh_targets(key, storefront, state)
+        finally:
+            state.reserved = {}
+        await self._executor.keep(key, state, {hold.subject for hold in held if hold.reason is Reason.KEPT})
         await self._executor.prepare(key, storefront, state, now)
-        self._note_holds(state, [*unreadable.values(), *held, *failed])
+        self._note_holds(state, [*unreadable.values(), *held, *waiting, *failed])
 
     def _note_holds(self, state: StorefrontState, holds: list[Hold]) -> None:
         """What is held now, and what the plan says will fall short, each once."""
@@ -135,6 +143,7 @@ class Reconciler:
             evidence_samples=settings.evidence_samples,
             expiry_grace_seconds=settings.expiry_grace_seconds,
             approved=self._planner.approvals(key),
+            room=self._pools.room(storefront, policy, now),
         )
 
     async def _close(self, key: Key, state: StorefrontState, *, deleted: bool) -> None:
@@ -164,6 +173,8 @@ class Reconciler:
         settings = self._ports.settings
         interval = self._observer.sample_interval(state, now) if active else IDLE_RECHECK
         moments = [now + interval * (0.9 + 0.2 * random.random())]  # noqa: S311  # spread, no secret
+        if any(hold.reason is Reason.WAITING_FOR_DONOR for hold in state.holds):
+            moments.append(now + DONOR_RECHECK)
         if state.forecast_hold is not None:
             moments.append(now + timedelta(seconds=10))
         ahead = timedelta(seconds=watched_ahead_seconds(storefront, settings.time_compression))

@@ -1,7 +1,7 @@
 """Statuses, Events and gauges: after the floors, in the background, and only where something changed."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from forerun.controllers.state import StorefrontState
 from forerun.controllers.views import make_view
 from forerun.domain.campaign import Campaign, Key
 from forerun.domain.reason import Hold, Reason, Refusal
+from forerun.domain.storefront import Storefront
 from forerun.kube.errors import ApiError, Conflict, NotFound
 from forerun.observe import metrics
 from forerun.observe.campaign_status import CampaignView, accepted_status, campaign_status, refused_status
@@ -152,6 +153,7 @@ class Reporter:
             metrics.FLOOR.labels(key.namespace, key.name, tier.tier).set(tier.floor)
             if tier.ready is not None:
                 metrics.READY.labels(key.namespace, key.name, tier.tier).set(tier.ready)
+        measure_shortage(storefront, state.holds)
         for campaign in campaigns:
             await self._report_campaign(state, campaign, now)
 
@@ -223,6 +225,16 @@ class Reporter:
                 )
             except ApiError as error:
                 _log.warning("Event not posted", reason=event.reason, error=str(error))
+
+
+def measure_shortage(storefront: Storefront, holds: Iterable[Hold]) -> None:
+    """What accelerator pools fall short of, per tier; 0 where they do not."""
+    short = {hold.subject: hold.numbers for hold in holds if hold.reason is Reason.CAPACITY_SHORT}
+    for tier in storefront.tiers:
+        if tier.accelerator:
+            numbers = short.get(tier.name, {})
+            missing = numbers.get("want", 0.0) - numbers.get("fits", 0.0)
+            metrics.SHORT.labels(storefront.key.namespace, storefront.key.name, tier.name).set(missing)
 
 
 def _difference(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

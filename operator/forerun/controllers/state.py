@@ -9,7 +9,9 @@ from forerun.domain.capacity import CapacityPlan, TierState
 from forerun.domain.forecast import EventWindow, Forecast, Lesson
 from forerun.domain.ledger import LedgerEntry
 from forerun.domain.observation import LeadTime, Measurement
+from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold
+from forerun.domain.stock import Ask
 from forerun.domain.storefront import Storefront
 from forerun.domain.target import TargetSnapshot
 
@@ -53,6 +55,9 @@ class StorefrontState:
     plan: CapacityPlan | None = None
     plan_loaded: bool = False
     plan_inputs: tuple[object, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    asks: tuple[Ask, ...] = ()  # of accelerator pools, as the last plan made them
+    reserved: dict[str, int] = field(default_factory=dict)  # floors that are just being written
     ledger: tuple[LedgerEntry, ...] = ()
     ledger_dirty: bool = False  # something to tell that may wait: confirmed, executed
     holds: tuple[Hold, ...] = ()

@@ -7,6 +7,7 @@ from forerun.controllers.state import StorefrontState, Tally
 from forerun.domain.campaign import Campaign, Occurrence, Phase
 from forerun.domain.capacity import CapacityPlan
 from forerun.domain.forecast import Peak
+from forerun.domain.storefront import Storefront
 from forerun.observe.campaign_status import CampaignView, LastOutcome, TierView
 from forerun.plan.phase import CapacityReadiness, PhaseInput, capacity_ready, phase_of
 
@@ -38,7 +39,7 @@ def make_view(
         peak=peak,
         planned=peak is not None and state.plan is not None and not resting,
         capacity_ready=readiness.ready and not resting,
-        tiers=() if resting else _tiers(readiness),
+        tiers=() if resting else _tiers(state.storefront, readiness),
         holds=() if resting else state.holds,
         kept=_kept(state, name),
         next_raise=_next_raise(state.plan, name, now),
@@ -60,13 +61,20 @@ def _peak(state: StorefrontState, name: str, occurrence: Occurrence | None) -> P
     return None
 
 
-def _tiers(readiness: CapacityReadiness) -> tuple[TierView, ...]:
-    """Tiers of which it is known what the start requires of them."""
-    return tuple(
-        TierView(tier.tier, tier.floor, tier.ready, tier.required)
-        for tier in readiness.tiers
-        if tier.floor is not None and tier.required is not None
-    )
+def _tiers(storefront: Storefront | None, readiness: CapacityReadiness) -> tuple[TierView, ...]:
+    """Tiers of which it is known what the start requires of them, with what each rung of a ladder serves."""
+    tiers = {tier.name: tier for tier in storefront.tiers} if storefront else {}
+    ladders = {tier.rung_of for tier in tiers.values()} - {None}
+    views = []
+    for row in readiness.tiers:
+        if row.floor is None or row.required is None:
+            continue
+        tier = tiers[row.tier]
+        on_ladder = tier.rung_of is not None or tier.name in ladders
+        known = on_ladder and row.ready is not None and tier.capacity_per_replica_rps is not None
+        serves = (row.ready or 0) * (tier.capacity_per_replica_rps or 0.0) if known else None
+        views.append(TierView(row.tier, row.floor, row.ready, row.required, tier.rung_of, serves))
+    return tuple(views)
 
 
 def _kept(state: StorefrontState, name: str) -> tuple[tuple[str, int], ...]:

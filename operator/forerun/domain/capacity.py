@@ -5,6 +5,7 @@ from datetime import datetime
 
 from forerun.domain.campaign import Occurrence
 from forerun.domain.reason import Hold, Reason
+from forerun.domain.stock import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class CapacityPlan:
     risks: tuple[Hold, ...] = ()
     holds: tuple[Hold, ...] = ()
     generations: tuple[tuple[str, int], ...] = ()
+    asks: tuple[Ask, ...] = ()  # of accelerator pools, before they are divided; not stored
 
 
 @dataclass(frozen=True, slots=True)

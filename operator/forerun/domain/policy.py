@@ -7,9 +7,13 @@ from forerun.domain.campaign import Occurrence
 
 @dataclass(frozen=True, slots=True)
 class Pool:
+    """Accelerators that tiers share: `capacity` is what there may be at most, with the nodes that may still come."""
+
     name: str
     resource: str
     capacity: int
+    node_labels: tuple[tuple[str, str], ...] = ()  # of its nodes; none: every node that has the resource
+    device_driver: str | None = None  # of its devices in ResourceSlices, where nodes do not count them
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ class Reason(StrEnum):
     BASELINE = "Baseline"
     CAMPAIGN = "Campaign"
     LIVE_DEMAND = "LiveDemand"
+    FALLBACK = "Fallback"  # a rung takes what its tier may not have
     RELEASING = "Releasing"
     KEPT = "Kept"
     EVIDENCE = "Evidence"  # lowered inside a window, because fresh samples say so
@@ -25,6 +26,8 @@ class Reason(StrEnum):
 
     # risks
     LATE = "Late"  # the raise begins too late to be Ready by the start
+    STOCK_TO_COME = "StockToCome"  # the pool may have it, and has not yet
+    STOCK_UNKNOWN = "StockUnknown"  # neither unlimited nor zero: nobody knows
 
     # holds
     DEMAND_UNKNOWN = "DemandUnknown"
@@ -33,6 +36,7 @@ class Reason(StrEnum):
     METRICS_UNREACHABLE = "MetricsUnreachable"
     FORECAST_UNAVAILABLE = "ForecastUnavailable"
     SIGNALS_DISAGREE = "SignalsDisagree"  # a second signal contradicts the live metric
+    WAITING_FOR_DONOR = "WaitingForDonor"  # what the pool owes this tier, another one still has
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
     CONSUMER_NOT_RELEASED = "ConsumerNotReleased"
     FREEZE_WINDOW = "FreezeWindow"

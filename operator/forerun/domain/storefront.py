@@ -53,6 +53,17 @@ class Tier:
     depends_on: tuple[str, ...] = ()
     release: TierRelease = TierRelease.GRADUAL
     accelerator: Accelerator | None = None
+    rung_of: str | None = None  # the tier whose demand this one takes where that one may not have enough
+
+    @property
+    def is_sink(self) -> bool:
+        """A last rung that serves whatever comes, as a static list does."""
+        return self.rung_of is not None and self.capacity_per_replica_rps is None
+
+
+def rung_name(tier: str, rung: str) -> str:
+    """What a rung is called as a tier of its own."""
+    return f"{tier}-{rung}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,10 @@ class Storefront:
             if tier.name == name:
                 return tier
         raise KeyError(name)
+
+    def rungs(self, name: str) -> tuple[Tier, ...]:
+        """The degradation ladder of the tier called `name`, best first."""
+        return tuple(tier for tier in self.tiers if tier.rung_of == name)
 
     def consumers(self, name: str) -> tuple[Tier, ...]:
         """The tiers that depend on `name` directly."""

@@ -24,6 +24,7 @@ class TargetSnapshot:
     annotation: str | None  # our break-glass mirror, as it stands there
     wants_less: bool | None = None  # the HPA's metric asks for less than its minReplicas
     desired: int | None = None  # the HPA's desiredReplicas, else spec.replicas
+    pod_labels: tuple[tuple[str, str], ...] = ()  # that its selector asks of its Pods; none: not known
     raw_owner: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

@@ -8,12 +8,12 @@ the field manager, and is fenced: it leaves this process only while `fence()` is
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from forerun.kube.connection import Connection
-from forerun.kube.discovery import Discovery, Resource
+from forerun.kube.discovery import Discovery
 from forerun.kube.errors import ApiError, NotFound
 from forerun.kube.transport import Call, Object, Objects, Transport, with_items
 
@@ -84,20 +84,43 @@ class Cluster:
         kind: str,
         namespace: str | None = None,
         label_selector: str | None = None,
+        field_selector: str | None = None,
         metadata_only: bool = False,
     ) -> Objects:
         """All objects of a kind, page by page; `namespace` None: of all namespaces.
 
         With `metadata_only` the items carry apiVersion, kind and metadata, nothing else.
         """
-        resource = await self._discovery.resource(api_version, kind)
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        query = {name: text for name, text in selectors.items() if text}
+        accept = METADATA_LIST if metadata_only else None
         try:
-            return await self._pages(resource, namespace, label_selector, metadata_only)
+            return [raw async for page in self.pages(api_version, kind, namespace, query, accept) for raw in page]
         except ApiError as error:
             if error.status != GONE:
                 raise
             # the list has outlived its snapshot: once more from the start
-            return await self._pages(resource, namespace, label_selector, metadata_only)
+            return [raw async for page in self.pages(api_version, kind, namespace, query, accept) for raw in page]
+
+    async def pages(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        query: Mapping[str, str] | None = None,
+        accept: str | None = None,
+    ) -> AsyncIterator[Objects]:
+        """The same one page after another, for who keeps a little of many; an ApiError may end it half-way."""
+        resource = await self._discovery.resource(api_version, kind)
+        path, action = resource.path(namespace), _action("list", resource.kind, namespace, "*")
+        asked = {"limit": str(PAGE_SIZE), **(query or {})}
+        while True:
+            page = await self._transport.send(Call("GET", path, action, dict(asked), accept=accept))
+            yield with_items(page, resource.api_version, resource.kind)
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            asked["continue"] = token
 
     async def create(self, obj: Mapping[str, Any]) -> Object:
         """Create an object; Conflict where the name is taken."""
@@ -205,23 +228,6 @@ class Cluster:
                 },
             }
         )
-
-    async def _pages(
-        self, resource: Resource, namespace: str | None, label_selector: str | None, metadata_only: bool
-    ) -> Objects:
-        query = {"limit": str(PAGE_SIZE)}
-        if label_selector:
-            query["labelSelector"] = label_selector
-        path, action = resource.path(namespace), _action("list", resource.kind, namespace, "*")
-        accept = METADATA_LIST if metadata_only else None
-        found: Objects = []
-        while True:
-            page = await self._transport.send(Call("GET", path, action, dict(query), accept=accept))
-            found += with_items(page, resource.api_version, resource.kind)
-            token = (page.get("metadata") or {}).get("continue")
-            if not token:
-                return found
-            query["continue"] = token
 
     async def _get_path(self, path: str) -> Object:
         return await self._transport.send(Call("GET", path, f"discover {path}"))

@@ -8,7 +8,7 @@ from typing import Any
 from forerun.domain.campaign import Campaign, Occurrence
 from forerun.domain.forecast import Peak
 from forerun.domain.reason import Hold, Reason, Refusal
-from forerun.observe.conditions import Condition, merge_conditions, timestamp
+from forerun.observe.conditions import Condition, merge_conditions, stock_unknown, timestamp
 from forerun.observe.words import hold_sentence, rps
 
 DEGRADING = frozenset(
@@ -43,6 +43,8 @@ class TierView:
     floor: int
     ready: int | None
     required: int
+    rung_of: str | None = None
+    serves_rps: float | None = None  # of its Ready replicas; None: not known, or whatever comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ def conditions_of(view: CampaignView) -> list[Condition]:
         Condition("Contested", True, contested.reason, hold_sentence(contested))
         if contested
         else Condition("Contested", status=False, reason="Uncontested"),
+        stock_unknown(view.holds),
     ]
 
 
@@ -213,6 +216,10 @@ def _tier(tier: TierView) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": tier.name, "floor": tier.floor, "required": tier.required}
     if tier.ready is not None:
         shown["ready"] = tier.ready
+    if tier.rung_of is not None:
+        shown["rungOf"] = tier.rung_of
+    if tier.serves_rps is not None:
+        shown["serves"] = _decimal(tier.serves_rps)
     return shown
 
 

@@ -1,9 +1,12 @@
 """Conditions after the Kubernetes API conventions; lastTransitionTime moves only with the status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from forerun.domain.reason import Hold, Reason
+from forerun.observe.words import hold_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,14 @@ class Condition:
     status: bool | None
     reason: str
     message: str = ""
+
+
+def stock_unknown(holds: Iterable[Hold]) -> Condition:
+    """Whether some accelerator pool has nobody knows what: it neither limits the plan nor counts as empty."""
+    for hold in holds:
+        if hold.reason is Reason.STOCK_UNKNOWN:
+            return Condition("StockUnknown", True, hold.reason, hold_sentence(hold))
+    return Condition("StockUnknown", status=False, reason="NothingUnknown")
 
 
 def timestamp(at: datetime) -> str:

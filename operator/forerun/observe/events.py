@@ -22,7 +22,9 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Eve
     """What became new between two statuses of a Campaign, told as Events."""
     old, new = _by_type(before), _by_type(after)
     turned = [
-        kind for kind in ("Accepted", "Planned", "Degraded", "Contested") if kind in new and _turned(old, new, kind)
+        kind
+        for kind in ("Accepted", "Planned", "Degraded", "Contested", "StockUnknown")
+        if kind in new and _turned(old, new, kind)
     ]
     events = [event for kind in turned if (event := _news(kind, new[kind]))]
     phase = after.get("phase")

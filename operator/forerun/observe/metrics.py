@@ -9,6 +9,18 @@ FLOOR = Gauge(
 )
 READY = Gauge("forerun_tier_ready_replicas", "Ready replicas", ["namespace", "storefront", "tier"], registry=REGISTRY)
 DEMAND = Gauge("forerun_demand_rps", "Demand at the door", ["namespace", "storefront"], registry=REGISTRY)
+POOL = Gauge(
+    "forerun_pool_accelerators",
+    "Accelerators of a pool: declared, there on nodes, held by others",
+    ["policy", "pool", "resource", "state"],
+    registry=REGISTRY,
+)
+SHORT = Gauge(
+    "forerun_tier_short_replicas",
+    "Replicas that the plan wants and the accelerator pool cannot serve",
+    ["namespace", "storefront", "tier"],
+    registry=REGISTRY,
+)
 FLOOR_WRITES = Counter(
     "forerun_floor_writes_total", "Writes of floors that the API server accepted", ["direction"], registry=REGISTRY
 )

@@ -7,7 +7,7 @@ from typing import Any
 from forerun.domain.observation import LeadTime
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront
-from forerun.observe.conditions import Condition, merge_conditions
+from forerun.observe.conditions import Condition, merge_conditions, stock_unknown
 from forerun.observe.words import hold_sentence
 
 REFUSING = frozenset(
@@ -37,6 +37,7 @@ def storefront_status(
         message = f"{_field(storefront, refusing)}: {hold_sentence(refusing)}"
         accepted = Condition("Accepted", status=False, reason=refusing.reason, message=message)
     ready = Condition("Ready", accepted.status, accepted.reason, accepted.message)
+    conditions = [ready, accepted, _degraded(holds), stock_unknown(holds)]
     status = {
         "observedGeneration": storefront.generation,
         "tiers": [
@@ -49,13 +50,23 @@ def storefront_status(
             if tier.name in lead_times
         ],
         "summary": {"reason": accepted.reason},
-        "conditions": merge_conditions(existing.get("conditions") or [], [ready, accepted], storefront.generation, now),
+        "conditions": merge_conditions(existing.get("conditions") or [], conditions, storefront.generation, now),
     }
     return status if learnt is None else {**status, "learnt": learnt}
 
 
+def _degraded(holds: tuple[Hold, ...]) -> Condition:
+    """An accelerator pool falls short of what is planned: told here too, as it concerns the shop, not one campaign."""
+    short = next((hold for hold in holds if hold.reason is Reason.CAPACITY_SHORT), None)
+    if short is None:
+        return Condition("Degraded", status=False, reason="AsPlanned")
+    return Condition("Degraded", status=True, reason=short.reason, message=hold_sentence(short))
+
+
 def _field(storefront: Storefront, hold: Hold) -> str:
-    for position, tier in enumerate(storefront.tiers):
+    position = rung = -1
+    for tier in storefront.tiers:
+        position, rung = (position + 1, -1) if tier.rung_of is None else (position, rung + 1)
         if tier.name == hold.subject:
-            return f"spec.tiers[{position}].targetRef"
+            return f"spec.tiers[{position}].{'targetRef' if rung < 0 else f'fallback[{rung}].targetRef'}"
     return "spec.demand.metricsSourceRef.name"

@@ -55,12 +55,17 @@ def _raised(present: Moment, here: Standing, target: int) -> FloorDecision | Hol
     waiting = _waiting(present, here)
     if waiting is not None:
         return waiting
+    room = present.given.room.get(name, target)
+    if room <= floor < target:
+        return Hold(Reason.WAITING_FOR_DONOR, name, {"want": target, "fits": room, "floor": floor})
     # the policy's largest step is for what was planned; demand that is already there does not wait
     step = next_floor(max(0, floor), present.given.policy.max_step_up_percent)
     live = (here.live_need or 0) if here.asking else 0
     allowed = target if step is None else max(min(target, step), live)
-    floor = max(here.baseline, min(target, allowed))
+    floor = max(here.baseline, min(target, allowed, room))
     reason = Reason.CAMPAIGN if target == here.owed > here.baseline else Reason.LIVE_DEMAND
+    if here.tier.rung_of is not None:
+        reason = Reason.FALLBACK
     if not here.asking:
         reason = Reason.BASELINE
     return FloorDecision(

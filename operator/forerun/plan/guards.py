@@ -1,93 +1,29 @@
 """The guards of a plan: an ordered chain over the raises of one stretch, each passes, caps, moves or holds.
 
 A guard is a function of `GuardInput` that returns verdicts; none is a pass. The order is: freshness, bounds, ramp,
-freeze, steadiness, pools, approval, budget. What moves a raise in time comes before what holds it against the previous
-plan, so that planning again moves nothing twice; the budget comes last, because only then is known what a plan costs.
-Quota belongs after `pools`, rollout in progress before `freeze`: one function and one line in `GUARDS` each.
+freeze, steadiness, pools, ladder, approval, budget. What moves a raise in time comes before what holds it against the
+previous plan, so that planning again moves nothing twice; the budget comes last, because only then is known what a plan
+costs. Rollout in progress belongs before `freeze`: one function and one line in `GUARDS`.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
-from forerun.domain.capacity import CapacityPlan, TierState
-from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold, Reason
-from forerun.domain.storefront import Storefront, Tier
+from forerun.domain.stock import Ask
+from forerun.domain.storefront import Tier
 from forerun.plan.cost import fits_budget
 from forerun.plan.executable import is_approved
-from forerun.plan.order import Order
+from forerun.plan.ladder import rung_raises
+from forerun.plan.pools import pools
 from forerun.plan.raises import Raises, capped, rising, top
 from forerun.plan.ramp import ramped, spacing_seconds
 from forerun.plan.steadiness import Held, Open, held_raises, settled, steadied, unchanged
-from forerun.plan.windows import Stretch, before_freeze, second_of
+from forerun.plan.verdicts import Cap, Guard, Guarded, GuardInput, Move, Note, Share, Verdict, cap_of
+from forerun.plan.windows import before_freeze, second_of
 
 _BUDGET_ROUNDS = 14  # halvings: the share of the surplus that fits, to 1 in 16,000
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """No floor of `tier` above `fits`; it wanted `want`."""
-
-    tier: str
-    fits: int
-    want: int
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """The raises of `tier` at other times, or more of them."""
-
-    tier: str
-    raises: Raises
-
-
-Verdict = Cap | Move | Hold
-
-
-@dataclass(frozen=True, slots=True)
-class GuardInput:
-    """The raises of one stretch as the guards before have left them, and what they are judged by."""
-
-    now: int
-    storefront: Storefront
-    states: Mapping[str, TierState]
-    policy: Policy
-    stretch: Stretch
-    order: Order
-    raises: Mapping[str, Raises]
-    unknown: Mapping[str, Hold]  # tiers whose need could not be sized
-    percent_down: float  # of the surplus per minute
-    frozen: tuple[tuple[int, int], ...] = ()
-    previous: CapacityPlan | None = None
-    approved: frozenset[tuple[str, int]] = frozenset()
-    proposal: bool = False  # the plan as it would be if everybody approved
-    merge_seconds: float = 0.0  # raises so close together are one
-
-    def baseline(self, tier: str) -> int:
-        return self.states[tier].baseline
-
-    def surplus(self, tier: str) -> int:
-        """Replicas above the baseline at the highest floor."""
-        return top(self.raises.get(tier, ()), self.baseline(tier)) - self.baseline(tier)
-
-    def raised(self) -> list[tuple[Tier, Raises]]:
-        """Tiers with raises, consumers first."""
-        tiers = reversed(self.storefront.tiers)
-        return [(tier, self.raises[tier.name]) for tier in tiers if self.raises.get(tier.name)]
-
-
-Guard = Callable[[GuardInput], tuple[Verdict, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """What is left of the raises, with every cap and hold on the way."""
-
-    raises: dict[str, Raises]
-    caps: tuple[Cap, ...] = ()
-    holds: tuple[Hold, ...] = ()
 
 
 def freshness(given: GuardInput) -> tuple[Verdict, ...]:
@@ -98,7 +34,7 @@ def freshness(given: GuardInput) -> tuple[Verdict, ...]:
 def bounds(given: GuardInput) -> tuple[Verdict, ...]:
     """MaxReplicas is a ceiling for what we ask; a baseline above it stays."""
     return tuple(
-        _cap(given, tier, max(given.baseline(tier.name), tier.max_replicas), Reason.MAX_REPLICAS)
+        cap_of(given, tier, max(given.baseline(tier.name), tier.max_replicas), Reason.MAX_REPLICAS)
         for tier, raises in given.raised()
         if top(raises, 0) > tier.max_replicas
     )
@@ -159,7 +95,12 @@ def steadiness(given: GuardInput) -> tuple[Verdict, ...]:
     if begun and not _steadies_inside(given):
         return ()
     known = (tier for tier in given.storefront.tiers if tier.name in given.states and tier.name not in given.unknown)
-    return tuple(_steady(given, tier, held.get(tier.name), begun=begun) for tier in known if tier.name in held or begun)
+    # a rung is held against a wobble of what is missing; where nothing is missing any more, it is not needed
+    asked = (tier for tier in known if (tier.rung_of is not None) == given.of_rungs)
+    kept = (
+        tier for tier in asked if begun or (tier.name in held and (not given.of_rungs or given.raises.get(tier.name)))
+    )
+    return tuple(_steady(given, tier, held.get(tier.name), begun=begun) for tier in kept)
 
 
 def _steady(given: GuardInput, tier: Tier, held: Held | None, *, begun: bool) -> Move:
@@ -194,44 +135,6 @@ def _open(given: GuardInput, tier: str) -> Open:
     )
 
 
-def pools(given: GuardInput) -> tuple[Verdict, ...]:
-    """The accelerators of a pool are divided in proportion to what is wanted above the baselines."""
-    caps: list[Cap] = []
-    for pool in given.policy.pools:
-        tiers = [t for t in given.storefront.tiers if t.accelerator and t.accelerator.pool == pool.name]
-        caps.extend(_divided(given, [t for t in tiers if t.name in given.states], pool.capacity))
-    return tuple(caps)
-
-
-def _divided(given: GuardInput, tiers: list[Tier], capacity: int) -> list[Cap]:
-    """A cap for each of `tiers` that gets less than it wants of the pool they share."""
-    each = {tier.name: _accelerators(tier) for tier in tiers}
-    surplus = {tier.name: given.surplus(tier.name) for tier in tiers}
-    free = max(0, capacity - _used(each, {tier.name: given.baseline(tier.name) for tier in tiers}))
-    wanted = _used(each, surplus)
-    if wanted <= free:
-        return []
-    share = {name: count * free // wanted for name, count in surplus.items()}
-    left = free - _used(each, share)
-    short = [tier for tier in tiers if each[tier.name] and share[tier.name] < surplus[tier.name]]
-    caps = []
-    for tier in short:  # rounding leaves a few: to the first that can use them
-        more = min(left // each[tier.name], surplus[tier.name] - share[tier.name])
-        left -= more * each[tier.name]
-        # one that so gets all it wants is capped at just that, which `guarded` takes for a pass
-        caps.append(_cap(given, tier, given.baseline(tier.name) + share[tier.name] + more, Reason.CAPACITY_SHORT))
-    return caps
-
-
-def _used(each: Mapping[str, int], replicas: Mapping[str, int]) -> int:
-    """Accelerators of that many replicas per tier."""
-    return sum(each[name] * count for name, count in replicas.items())
-
-
-def _accelerators(tier: Tier) -> int:
-    return max(0, tier.accelerator.per_replica) if tier.accelerator else 0
-
-
 def approval(given: GuardInput) -> tuple[Verdict, ...]:
     """Above the policy's number of replicas a campaign has to be approved; until then the rest is only proposed."""
     most = given.policy.require_approval_above_replicas
@@ -240,7 +143,7 @@ def approval(given: GuardInput) -> tuple[Verdict, ...]:
     if all(is_approved(sc.campaign, given.approved) for sc in given.stretch.campaigns):
         return ()
     return tuple(
-        _cap(given, tier, max(given.baseline(tier.name), most), Reason.APPROVAL_REQUIRED)
+        cap_of(given, tier, max(given.baseline(tier.name), most), Reason.APPROVAL_REQUIRED)
         for tier, raises in given.raised()
         if top(raises, 0) > max(given.baseline(tier.name), most)
     )
@@ -252,7 +155,7 @@ def budget(given: GuardInput) -> tuple[Verdict, ...]:
 
     def caps(share: float) -> tuple[Cap, ...]:
         return tuple(
-            _cap(given, tier, base + int((top(raises, base) - base) * share), Reason.BUDGET_EXCEEDED)
+            cap_of(given, tier, base + int((top(raises, base) - base) * share), Reason.BUDGET_EXCEEDED)
             for tier, raises in raised
             for base in (given.baseline(tier.name),)
         )
@@ -272,27 +175,53 @@ def budget(given: GuardInput) -> tuple[Verdict, ...]:
     return caps(low)
 
 
-def _cap(given: GuardInput, tier: Tier, fits: int, reason: Reason) -> Cap:
-    return Cap(tier.name, fits, top(given.raises[tier.name], given.baseline(tier.name)), reason)
+def ladder(given: GuardInput) -> tuple[Verdict, ...]:
+    """What a tier may not have is planned on its rungs, with the same guards as a tier's own raises."""
+    rungs = tuple(tier for tier in given.storefront.tiers if tier.rung_of is not None)
+    if not rungs:
+        return ()
+    mine = replace(given, storefront=replace(given.storefront, tiers=rungs), raises=rung_raises(given), of_rungs=True)
+    after = _chained(mine, (bounds, ramp, freeze, steadiness))
+    return (*(Move(name, raises) for name, raises in after.raises.items()), *after.caps)
 
 
-GUARDS: tuple[Guard, ...] = (freshness, bounds, ramp, freeze, steadiness, pools, approval, budget)
+GUARDS: tuple[Guard, ...] = (freshness, bounds, ramp, freeze, steadiness, pools, ladder, approval, budget)
 
 
 def guarded(given: GuardInput) -> Guarded:
     """The raises after all guards; what each of them had to say about it."""
-    raises = dict(given.raises)
-    caps: list[Cap] = []
-    holds: list[Hold] = []
-    for guard in GUARDS:
-        for verdict in guard(replace(given, raises=raises)):
-            if isinstance(verdict, Hold):
-                raises.pop(verdict.subject, None)
-                holds.append(verdict)
-            elif isinstance(verdict, Move):
-                raises = {**raises, verdict.tier: verdict.raises}
-            elif verdict.fits < verdict.want:
-                baseline = given.baseline(verdict.tier)
-                raises = {**raises, verdict.tier: rising(capped(raises[verdict.tier], verdict.fits), baseline)}
-                caps.append(verdict)
-    return Guarded(raises, tuple(caps), tuple(holds))
+    return _chained(given, GUARDS)
+
+
+def _chained(given: GuardInput, guards: tuple[Guard, ...]) -> Guarded:
+    after = Guarded(dict(given.raises))
+    for guard in guards:
+        for verdict in guard(replace(given, raises=after.raises, shares=(*given.shares, *after.shares))):
+            after = _applied(after, verdict, given)
+    return after
+
+
+def _applied(after: Guarded, verdict: Verdict, given: GuardInput) -> Guarded:
+    raises, changed = after.raises, after
+    match verdict:
+        case Hold():
+            left = {name: steps for name, steps in raises.items() if name != verdict.subject}
+            changed = replace(after, raises=left, holds=(*after.holds, verdict))
+        case Move():
+            changed = replace(after, raises={**raises, verdict.tier: verdict.raises})
+        case Share():
+            most = max(step.fits for step in verdict.ceilings)
+            cut = _cut(raises, verdict.tier, most, given)
+            changed = replace(after, raises=cut, shares=(*after.shares, verdict))
+        case Note():
+            changed = replace(after, notes=(*after.notes, verdict.risk))
+        case Cap() if verdict.fits < verdict.want:
+            cut = _cut(raises, verdict.tier, verdict.fits, given)
+            changed = replace(after, raises=cut, caps=(*after.caps, verdict))
+        case Ask():
+            changed = replace(after, asks=(*after.asks, verdict))
+    return changed
+
+
+def _cut(raises: Mapping[str, Raises], tier: str, fits: int, given: GuardInput) -> dict[str, Raises]:
+    return {**raises, tier: rising(capped(raises[tier], fits), given.baseline(tier))}

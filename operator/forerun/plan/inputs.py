@@ -1,5 +1,6 @@
 """What the two questions of the plan are asked with: "what shall stand when?" and "what is due now?"."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from forerun.domain.forecast import Forecast
 from forerun.domain.ledger import LedgerEntry
 from forerun.domain.observation import Measurement
 from forerun.domain.policy import Policy
+from forerun.domain.stock import Supply
 from forerun.domain.storefront import Storefront
 
 
@@ -30,6 +32,7 @@ class PlanInput:
     policy: Policy = field(default_factory=Policy)
     previous: CapacityPlan | None = None
     approved: frozenset[tuple[str, int]] = frozenset()
+    supply: Supply = field(default_factory=Supply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class DueInput:
     """Everything `decide` may see.
 
     `campaigns` may include suspended ones: they ask for nothing, but say how fast to give back. `live` are the last
-    measurements of the Storefront's demand (door requests/s), newest last.
+    measurements of the Storefront's demand (door requests/s), newest last. `room` is how many replicas of a tier the
+    accelerator pool has place for now, beside what everybody else has and is owed; a tier that is not in it has no end.
     """
 
     now: datetime
@@ -52,3 +56,4 @@ class DueInput:
     evidence_samples: int = 5
     expiry_grace_seconds: float = 86400.0
     approved: frozenset[tuple[str, int]] = frozenset()
+    room: Mapping[str, int] = field(default_factory=dict)

@@ -8,8 +8,9 @@ from forerun.domain.ledger import LedgerEntry, Owner
 from forerun.domain.observation import Sample
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Tier, TierRelease
+from forerun.plan.ladder import rung_need
 from forerun.plan.release import STEP_SECONDS, kept_for_consumers, minute_worth, percent_per_minute
-from forerun.plan.sizing import filled_replicas, size
+from forerun.plan.sizing import HEADROOM_REPLICAS, filled_replicas, size
 from forerun.plan.standing import Moment, Standing, evidence, expiry, own_need, standing, target_of
 
 _RISING = 1.05  # by more than demand's own noise, over the samples that a floor may come down on
@@ -79,7 +80,7 @@ def _least(present: Moment, here: Standing, entry: LedgerEntry, target: int, *, 
     if expired or isinstance(present.live, Hold) or entry.owner is not Owner.SCALE:
         return target  # an autoscaler keeps scaling above the floor, on its own metric
     # nobody else scales this target: it keeps what demand fills, without headroom, so that it does come home
-    filled = filled_replicas(here.tier, present.live.value)
+    filled = _filled(present, here.tier, present.live.value)
     return target if isinstance(filled, Hold) else max(target, min(filled, here.tier.max_replicas))
 
 
@@ -92,7 +93,7 @@ def _evident(present: Moment, here: Standing, target: int) -> int | Hold:
         return here.state.floor  # the way up is no time to learn how far it goes
     least = target
     for sample in samples:
-        need = size(here.tier, sample.value)
+        need = _needed(present, here.tier, sample.value)
         if isinstance(need, Hold):
             return need
         least = max(least, need)
@@ -102,6 +103,20 @@ def _evident(present: Moment, here: Standing, target: int) -> int | Hold:
     if here.state.autoscaler_wants_less is False or own >= here.state.floor:
         return _hold(here, Reason.SIGNALS_DISAGREE, least)
     return max(least, own)
+
+
+def _needed(present: Moment, tier: Tier, door_rps: float) -> int | Hold:
+    """What demand needs of a tier; of a rung, what the tiers before it do not serve with what is Ready."""
+    if tier.rung_of is None:
+        return size(tier, door_rps)
+    return rung_need(present.present, tier, door_rps, ready_only=True, headroom=HEADROOM_REPLICAS)
+
+
+def _filled(present: Moment, tier: Tier, door_rps: float) -> int | Hold:
+    """The same without headroom."""
+    if tier.rung_of is None:
+        return filled_replicas(tier, door_rps)
+    return rung_need(present.present, tier, door_rps, ready_only=True, headroom=0.0)
 
 
 def _is_rising(samples: Sequence[Sample]) -> bool:

@@ -1,6 +1,6 @@
 """Where a campaign stands in its life, and whether its capacity is there: the go/no-go gate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -103,7 +103,21 @@ def capacity_ready(given: PhaseInput) -> CapacityReadiness:
         return CapacityReadiness(ready=False, tiers=())
     states = {state.tier: state for state in given.tiers}
     tiers = tuple(_readiness(given, given.occurrence, tier, states.get(tier.name)) for tier in given.storefront.tiers)
-    return CapacityReadiness(ready=all(tier.is_ready for tier in tiers), tiers=tiers)
+    rows = {tier.tier: tier for tier in tiers}
+    ready = (_is_served(given.storefront, tier, rows) for tier in given.storefront.tiers if tier.rung_of is None)
+    return CapacityReadiness(ready=all(ready), tiers=tiers)
+
+
+def _is_served(storefront: Storefront, tier: Tier, rows: Mapping[str, TierReadiness]) -> bool:
+    """Whether a tier and its rungs are Ready each, or serve together what they have to serve together."""
+    ladder = (tier, *storefront.rungs(tier.name))
+    if all(rows[step.name].is_ready for step in ladder):
+        return True
+    serving = [(step.capacity_per_replica_rps, rows[step.name]) for step in ladder if not step.is_sink]
+    if len(serving) < 2 or any(c is None or row.required is None or row.ready is None for c, row in serving):
+        return False
+    required = sum((c or 0.0) * (row.required or 0) for c, row in serving)
+    return sum((c or 0.0) * (row.ready or 0) for c, row in serving) >= required
 
 
 def _readiness(given: PhaseInput, occurrence: Occurrence, tier: Tier, state: TierState | None) -> TierReadiness:

@@ -8,6 +8,8 @@ from forerun.domain.campaign import Mode, ScheduledCampaign
 from forerun.domain.capacity import CapacityPlan, Cost, Step, TierState
 from forerun.domain.forecast import Forecast
 from forerun.domain.reason import Hold, Reason
+from forerun.domain.stock import Ask
+from forerun.plan.arbitration import joined
 from forerun.plan.cost import cost_of
 from forerun.plan.envelope import MOST_STEPS, envelope, short_enough
 from forerun.plan.executable import is_executable
@@ -31,6 +33,7 @@ class _Drafted:
     cost: Cost = field(default_factory=Cost)
     risks: tuple[Hold, ...] = ()
     holds: tuple[Hold, ...] = ()
+    asks: tuple[Ask, ...] = ()
 
 
 def make_plan(given: PlanInput) -> CapacityPlan:
@@ -56,6 +59,7 @@ def make_plan(given: PlanInput) -> CapacityPlan:
         risks=drafted.risks,
         holds=(*drafted.holds, *waiting),
         generations=_generations(given),
+        asks=drafted.asks,
     )
 
 
@@ -153,13 +157,17 @@ def _joined(ground: Ground, cases: Sequence[Staircase]) -> _Drafted:
         cost=cost_of(ground.given.storefront, seconds),
         risks=_once((*holds, *risks)),
         holds=holds,
+        asks=joined([ask for case in cases for ask in case.asks]),
     )
 
 
 def _risks(ground: Ground, case: Staircase, now: int) -> Iterator[Hold]:
     """What one stretch falls short of: caps, and raises that begin too late."""
     for cap in case.caps:
-        yield Hold(cap.reason, cap.tier, {"want": cap.want, "fits": cap.fits})
+        yield Hold(cap.reason, cap.tier, {"want": cap.want, "fits": cap.fits}, cap.detail)
+    for share in (share for share in case.shares if share.fits < share.want):
+        yield Hold(Reason.CAPACITY_SHORT, share.tier, {"want": share.want, "fits": share.fits}, share.detail)
+    yield from case.notes
     yield from late_tiers(now, case.stretch, case.raises, ground.states, ground.order)
 
 

@@ -7,16 +7,20 @@ from typing import NamedTuple
 from forerun.domain.capacity import TierState
 from forerun.domain.forecast import Forecast
 from forerun.domain.reason import Hold, Reason
+from forerun.domain.stock import Ask
 from forerun.domain.storefront import Tier, TierRelease
+from forerun.plan.arbitration import ceiling_at
 from forerun.plan.cost import added_seconds
 from forerun.plan.demand import Merge, Record, rising_demand
-from forerun.plan.guards import Cap, Guarded, GuardInput, guarded
+from forerun.plan.guards import guarded
 from forerun.plan.inputs import PlanInput
 from forerun.plan.lead_time import required
 from forerun.plan.order import Order
 from forerun.plan.raises import Raise, Raises, rising, top
 from forerun.plan.release import percent_per_minute, way_down
 from forerun.plan.sizing import at_least, wanted_replicas
+from forerun.plan.steadiness import GIVEN_BACK
+from forerun.plan.verdicts import Cap, Guarded, GuardInput, Share
 from forerun.plan.windows import Stretch, after_freeze, second_of
 
 _NEAR_SECONDS, _NEAR_MERGE_SECONDS = 300.0, 60.0
@@ -44,6 +48,9 @@ class Staircase:
     peak_rps: float = 0.0
     caps: tuple[Cap, ...] = ()
     holds: tuple[Hold, ...] = ()
+    notes: tuple[Hold, ...] = ()
+    shares: tuple[Share, ...] = ()
+    asks: tuple[Ask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,8 @@ def staircase(ground: Ground, stretch: Stretch) -> Staircase:
     if isinstance(records, Hold):
         everything = {tier.name for tier in given.storefront.tiers}
         return Staircase(stretch, _as_planned(ground, stretch, everything), {}, {}, holds=(records,))
-    needed = {tier.name: _raises(ground, stretch, tier, records) for tier in given.storefront.tiers}
+    tiers = (tier for tier in given.storefront.tiers if tier.rung_of is None)  # rungs follow from what these lack
+    needed = {tier.name: _raises(ground, stretch, tier, records) for tier in tiers}
     percent = _percent_down(ground, stretch)
     after = guarded(
         GuardInput(
@@ -86,13 +94,26 @@ def staircase(ground: Ground, stretch: Stretch) -> Staircase:
             approved=given.approved,
             proposal=ground.proposal,
             merge_seconds=merge.near_seconds,
+            supply=given.supply,
+            records=records,
         )
     )
     stairs = _stairs(ground, stretch, after, percent)
     seconds = _replica_seconds(ground, stretch, stairs)
     held = _as_planned(ground, stretch, {hold.subject for hold in after.holds})
     stairs = tuple(sorted((*stairs, *held), key=lambda stair: stair.at))
-    return Staircase(stretch, stairs, after.raises, seconds, records[-1].door_rps, after.caps, after.holds)
+    return Staircase(
+        stretch=stretch,
+        stairs=stairs,
+        raises=after.raises,
+        replica_seconds=seconds,
+        peak_rps=records[-1].door_rps,
+        caps=after.caps,
+        holds=after.holds,
+        notes=after.notes,
+        shares=after.shares,
+        asks=after.asks,
+    )
 
 
 def _as_planned(ground: Ground, stretch: Stretch, tiers: set[str]) -> tuple[Stair, ...]:
@@ -147,12 +168,13 @@ def _raises(ground: Ground, stretch: Stretch, tier: Tier, records: Sequence[Reco
 
 def _stairs(ground: Ground, stretch: Stretch, after: Guarded, percent: float) -> tuple[Stair, ...]:
     reasons = {cap.tier: cap for cap in after.caps}
+    storefront = ground.given.storefront
+    rungs = {tier.name for tier in storefront.tiers if tier.rung_of is not None}
     stairs = [
-        Stair(step.at, name, step.floor, _reason(step, reasons.get(name)), step.campaigns)
+        Stair(step.at, name, step.floor, _reason(step, reasons.get(name), is_rung=name in rungs), step.campaigns)
         for name, raises in after.raises.items()
         for step in raises
     ]
-    storefront = ground.given.storefront
     baselines = {name: state.baseline for name, state in ground.states.items()}
     tops = {name: top(raises, baselines[name]) for name, raises in after.raises.items()}
     names = stretch.names
@@ -164,11 +186,34 @@ def _stairs(ground: Ground, stretch: Stretch, after: Guarded, percent: float) ->
     rounds = max(1, 20 // ground.coarser)
     downs = way_down(storefront, baselines, tops, stretch.hold_until, percent, ground.frozen, rounds)
     stairs.extend(Stair(down.at, down.tier, down.floor, Reason.RELEASING, names) for down in downs)
-    return tuple(sorted(stairs, key=lambda stair: stair.at))
+    stairs.sort(key=lambda stair: stair.at)
+    for share in after.shares:
+        stairs = _within_share(stairs, share, baselines[share.tier])
+    return tuple(stairs)
 
 
-def _reason(step: Raise, cap: Cap | None) -> Reason:
-    return cap.reason if cap and step.floor >= cap.fits else Reason.CAMPAIGN
+def _within_share(stairs: Sequence[Stair], share: Share, baseline: int) -> list[Stair]:
+    """The stairs with those of one tier no higher, at any time, than what it may have of its pool."""
+    others = [stair for stair in stairs if stair.tier != share.tier]
+    own = [stair for stair in stairs if stair.tier == share.tier]
+    limited: list[Stair] = []
+    for at in sorted(
+        {*(stair.at for stair in own), *(step.at for step in share.ceilings if own and step.at > own[0].at)}
+    ):
+        stair = next(stair for stair in reversed(own) if stair.at <= at)
+        fits = ceiling_at(share.ceilings, at)
+        floor = max(min(stair.floor, baseline), min(stair.floor, fits))
+        short = stair.floor >= fits < share.top and stair.reason not in GIVEN_BACK
+        step = stair._replace(at=at, floor=floor, reason=Reason.CAPACITY_SHORT if short else stair.reason)
+        if not limited or limited[-1]._replace(at=at) != step:
+            limited.append(step)
+    return sorted((*others, *limited), key=lambda stair: stair.at)
+
+
+def _reason(step: Raise, cap: Cap | None, *, is_rung: bool) -> Reason:
+    if cap and step.floor >= cap.fits:
+        return cap.reason
+    return Reason.FALLBACK if is_rung else Reason.CAMPAIGN
 
 
 def _replica_seconds(ground: Ground, stretch: Stretch, stairs: Sequence[Stair]) -> dict[str, int]:

@@ -12,7 +12,8 @@ from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Tier
 from forerun.plan.executable import is_executable
 from forerun.plan.inputs import DueInput
-from forerun.plan.sizing import bounded, size, wanted_for_calls
+from forerun.plan.ladder import Present, rung_need
+from forerun.plan.sizing import HEADROOM_REPLICAS, bounded, size, wanted_for_calls
 from forerun.plan.steadiness import GIVEN_BACK
 from forerun.plan.windows import window_of
 
@@ -30,6 +31,10 @@ class Moment:
     @property
     def now(self) -> datetime:
         return self.given.now
+
+    @property
+    def present(self) -> Present:
+        return Present(self.given.storefront, self.states, self.given.room)
 
     @property
     def frozen(self) -> bool:
@@ -119,7 +124,11 @@ def standing(moment: Moment, tier: Tier, state: TierState) -> Standing:
 
 
 def _live_need(moment: Moment, tier: Tier) -> int | None:
-    need = moment.live if isinstance(moment.live, Hold) else size(tier, moment.live.value)
+    if isinstance(moment.live, Hold):
+        return None
+    if tier.rung_of is not None:
+        return rung_need(moment.present, tier, moment.live.value, ready_only=False, headroom=HEADROOM_REPLICAS)
+    need = size(tier, moment.live.value)
     return None if isinstance(need, Hold) else need
 
 

@@ -120,7 +120,7 @@ def _shop_of(given: Given) -> Storefront | None:
     if len(given.storefronts) > 1:
         names = ", ".join(str(storefront.key) for storefront in given.storefronts)
         raise InputError(f"Storefront: {len(given.storefronts)} found ({names}); give exactly one")
-    shop = given.storefronts[0]
+    shop = _without_rungs(given.storefronts[0])
     unknown = [tier.name for tier in shop.tiers if tier.capacity_per_replica_rps is None]
     if unknown:
         raise InputError(
@@ -128,6 +128,16 @@ def _shop_of(given: Given) -> Storefront | None:
             "write how many calls/s one Ready replica serves"
         )
     return replace(shop, tiers=tuple(_within_pool(tier, given.policy) for tier in shop.tiers))
+
+
+def _without_rungs(shop: Storefront) -> Storefront:
+    """The degradation ladder is not modelled: what a tier may not have stays unserved."""
+    rungs = {tier.name for tier in shop.tiers if tier.rung_of is not None}
+    tiers = (tier for tier in shop.tiers if tier.name not in rungs)
+    return replace(
+        shop,
+        tiers=tuple(replace(tier, depends_on=tuple(n for n in tier.depends_on if n not in rungs)) for tier in tiers),
+    )
 
 
 def _within_pool(tier: Tier, policy: CapacityPolicy | None) -> Tier:

@@ -13,7 +13,7 @@ from forerun.domain.reason import Refusal
 def test_the_sample_policy(policy):
     assert policy_from(policy) == Policy(
         name="default",
-        pools=(Pool("a10", "nvidia.com/gpu", 64),),
+        pools=(Pool("a10", "nvidia.com/gpu", 64, (("gpu", "a10"),)),),
         freeze_windows=(Occurrence(datetime(2027, 11, 22, 0, tzinfo=UTC), datetime(2027, 11, 22, 4, tzinfo=UTC)),),
         max_step_up_percent=1000.0,
         max_step_down_percent_per_minute=10.0,

@@ -26,7 +26,7 @@ def test_the_sample(storefront):
     found = storefront_from(storefront)
 
     assert isinstance(found, Storefront)
-    assert [tier.name for tier in found.tiers] == ["cache", "recommender", "ingress"]
+    assert [tier.name for tier in found.tiers] == ["cache", "recommender", "recommender-distilled", "ingress"]
     cache = found.tier("cache")
     assert cache.target == TargetRef("apps/v1", "StatefulSet", "valkey")
     assert (cache.role, cache.release) == (Role.CACHE, TierRelease.GRADUAL)

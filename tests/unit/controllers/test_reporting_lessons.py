@@ -70,7 +70,7 @@ class World:
         learner = Learner(ports.settings, self.index)
         self.state = StorefrontState()
         self.reporter = Reporter(
-            ports, self.index, Planner(self.index, store), store, learner, states={KEY: self.state}
+            ports, self.index, Planner(self.index, store, pools=None), store, learner, states={KEY: self.state}
         )
 
     async def report(self):

@@ -69,6 +69,7 @@ def test_conditions_of_each_phase(phase, capacity_ready, ready, live, released):
         "Released": released,
         "Degraded": False,
         "Contested": False,
+        "StockUnknown": False,
     }
 
 
@@ -82,6 +83,7 @@ def test_what_goes_as_planned_is_no_trouble():
         Reason.BASELINE,
         Reason.CAMPAIGN,
         Reason.LIVE_DEMAND,
+        Reason.FALLBACK,
         Reason.RELEASING,
         Reason.KEPT,
         Reason.EVIDENCE,
@@ -90,7 +92,10 @@ def test_what_goes_as_planned_is_no_trouble():
     }
     waiting = {
         Reason.STEP_TOO_LARGE,
+        Reason.STOCK_TO_COME,
+        Reason.STOCK_UNKNOWN,
         Reason.SIGNALS_DISAGREE,
+        Reason.WAITING_FOR_DONOR,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.CONSUMER_NOT_RELEASED,
         Reason.FREEZE_WINDOW,
