@@ -110,6 +110,10 @@ seccompProfile:
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list]
+# the kubelet's Events say how long an image took to pull
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

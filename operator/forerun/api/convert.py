@@ -15,6 +15,7 @@ from forerun.api.plans import approvals_from, holds_from, holds_to, plan_from, p
 from forerun.api.policies import auth_secret_of, metrics_source_from, policy_from, policy_selects
 from forerun.api.refusals import checked
 from forerun.api.schedules import schedule_from
+from forerun.api.start_ups import start_up_to, starts_from
 from forerun.api.storefronts import storefront_from
 from forerun.domain.campaign import Budget, Campaign, Expected, Key, Mode, Overlap, ReleaseRule
 from forerun.domain.reason import Refusal
@@ -37,6 +38,8 @@ __all__ = [
     "plan_to_spec",
     "policy_from",
     "policy_selects",
+    "start_up_to",
+    "starts_from",
     "storefront_from",
 ]
 

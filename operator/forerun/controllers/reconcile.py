@@ -14,6 +14,7 @@ from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
 from forerun.controllers.release import released_tiers, surviving_storefront
 from forerun.controllers.reporting import Reporter
+from forerun.controllers.start_ups import StartUps
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key, ScheduledCampaign
 from forerun.domain.capacity import FloorDecision
@@ -49,6 +50,7 @@ class Reconciler:
         self._ports = ports
         self._index = index
         self._observer = observer
+        self._start_ups = StartUps(ports)
         self._forecaster = forecaster
         self._planner = planner
         self._store = store
@@ -70,6 +72,7 @@ class Reconciler:
             await self._close(key, state, deleted=deleted)
             return
         self._schedule(key, state, now, known=record is not None and record.value is not None)
+        self._start_ups.recall(storefront, state, record, now, active=self._is_active(storefront, state, now))
         await self._observer.refresh_targets(key, storefront, state)
         await self._executor.notice_foreign_edits(key, state, now)
         policy = await self._policies.of(key.namespace)
@@ -90,10 +93,11 @@ class Reconciler:
     async def _look(
         self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime, *, active: bool
     ) -> None:
-        """Live demand and start-up times, while a window is near or something of ours stands."""
+        """Live demand, while a window is near or something of ours stands; start-up times, where one is to come."""
         if active:
             self._observer.sample_in_background(key, storefront, state, now)
-            await self._observer.refresh_lead_times(key, storefront, state, now)
+        if active or state.campaigns:
+            await self._start_ups.refresh(key, storefront, state, now)
 
     async def _act(
         self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime

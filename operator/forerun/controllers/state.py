@@ -8,9 +8,9 @@ from forerun.domain.campaign import Occurrence, ScheduledCampaign
 from forerun.domain.capacity import CapacityPlan, TierState
 from forerun.domain.forecast import EventWindow, Forecast, Lesson
 from forerun.domain.ledger import LedgerEntry
-from forerun.domain.observation import LeadTime, Measurement
+from forerun.domain.observation import LeadTime, Measurement, Start
 from forerun.domain.reason import Hold
-from forerun.domain.storefront import Storefront
+from forerun.domain.storefront import Storefront, TargetRef
 from forerun.domain.target import TargetSnapshot
 
 LIVE_SAMPLES = 64
@@ -37,8 +37,11 @@ class StorefrontState:
     suspended: tuple[ScheduledCampaign, ...] = ()
     snapshots: dict[str, TargetSnapshot | Hold] = field(default_factory=dict)
     snapshot_stale: set[str] = field(default_factory=set)
+    read_at: dict[str, datetime] = field(default_factory=dict)  # by tier
     tiers: tuple[TierState, ...] = ()
     lead_times: dict[str, LeadTime] = field(default_factory=dict)
+    starts: dict[str, tuple[Start, ...]] = field(default_factory=dict)
+    start_targets: dict[str, TargetRef] = field(default_factory=dict)  # whose starts they are
     lead_times_at: datetime | None = None
     live: deque[Measurement] = field(default_factory=lambda: deque(maxlen=LIVE_SAMPLES))
     live_at: datetime | None = None

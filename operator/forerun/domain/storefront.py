@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from forerun.domain.campaign import Key
+from forerun.domain.fields import FieldTarget
 
 
 class Role(StrEnum):
@@ -53,6 +54,7 @@ class Tier:
     depends_on: tuple[str, ...] = ()
     release: TierRelease = TierRelease.GRADUAL
     accelerator: Accelerator | None = None
+    field_target: FieldTarget | None = None  # declared, or the preset of the target's kind
 
 
 @dataclass(frozen=True, slots=True)
