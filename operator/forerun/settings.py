@@ -25,6 +25,10 @@ class Settings:
     prepare_seconds: float = 30.0  # the ledger is committed this long before a step is due
     api_concurrency: int = 24
     background_writes_per_second: float = 20.0  # Events and the like
+    capacity_ahead: bool = False  # room ahead of pods may be made: the chart has granted it
+    pod_resize: bool = False  # running pods may be given more memory: the chart has granted it
+    pause_image: str = "registry.k8s.io/pause:3.10"  # of pods that only hold a place
+    placeholder_priority_class: str = "forerun-placeholder"
     resync_seconds: float = 30.0
     silent_watch_seconds: float = 75.0
     health_host: str = ""  # empty: all, as the kubelet probes from outside the pod
@@ -49,6 +53,10 @@ class Settings:
 def _parse(variable: str, text: str, default: object) -> object:
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, bool):
+        if text not in ("true", "false"):
+            raise ValueError(f"{variable}: must be true or false, is {text!r}")
+        return text == "true"
     if isinstance(default, int | float):
         kind = type(default)
         try:

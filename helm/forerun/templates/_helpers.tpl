@@ -106,10 +106,33 @@ seccompProfile:
   resources: [{{ printf "%s/scale" .resource }}]
   verbs: [get, update, patch]
 {{- end }}
+{{- if .Values.capacityAhead.enabled }}
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [create, delete]
+- apiGroups: [apps]
+  resources: [daemonsets]
+  verbs: [get, list, create, patch, delete]
+- apiGroups: [""]
+  resources: [podtemplates]
+  verbs: [get, list, create, patch, delete]
+- apiGroups: [autoscaling.x-k8s.io]
+  resources: [capacitybuffers]
+  verbs: [get, list, create, patch, delete]
+{{- end }}
+{{- if .Values.podResize.enabled }}
+- apiGroups: [""]
+  resources: [pods, pods/resize]
+  verbs: [patch]
+{{- end }}
 # how long pods take from their creation to Ready
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list]
+# the kubelet's Events say how long an image took to pull
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
+from forerun.domain.fields import FloorField
 from forerun.domain.ledger import Bounds, LedgerEntry, Owner
 from forerun.domain.target import TargetSnapshot
 
@@ -10,8 +11,7 @@ KEDA_DEFAULT_MAXIMUM = 100  # KEDA's default for maxReplicaCount
 
 # What an absent field amounts to. An HPA's minReplicas is defaulted by the server; a
 # ScaledObject's fields stay absent and KEDA reads them so; a workload's replicas default to 1.
-_ABSENT_MINIMUM = {Owner.HPA: 1, Owner.SCALED_OBJECT: 0, Owner.SCALE: 1}
-_ABSENT_MAXIMUM = {Owner.HPA: None, Owner.SCALED_OBJECT: KEDA_DEFAULT_MAXIMUM, Owner.SCALE: None}
+_ABSENT_MINIMUM = {Owner.HPA: 1, Owner.SCALED_OBJECT: 0, Owner.SCALE: 1, Owner.FIELD: 0}
 
 
 class Standing(StrEnum):
@@ -29,11 +29,13 @@ def bounds_for(snapshot: TargetSnapshot, floor: int, ceiling: int) -> Bounds:
     `ceiling` (the tier's maxReplicas) caps a raise; it never lowers what stands. The
     maximum is lifted where it is below the floor, and comes down with the restore only.
     """
-    standing_floor = _minimum(snapshot.owner, snapshot.bounds) or 0
+    standing_floor = floor_of(snapshot.owner, snapshot.bounds, snapshot.floor_field)
     minimum = floor if floor <= standing_floor else max(standing_floor, min(floor, ceiling))
-    if snapshot.owner is Owner.SCALE:
+    if snapshot.owner is Owner.SCALE or (snapshot.floor_field is not None and snapshot.floor_field.maximum is None):
         return Bounds(minimum, None)
     maximum = _maximum(snapshot.owner, snapshot.bounds)
+    if snapshot.floor_field is not None and not maximum:
+        return Bounds(minimum, snapshot.bounds.maximum)  # absent and 0 mean: no ceiling
     if maximum is not None and maximum >= minimum:
         return Bounds(minimum, snapshot.bounds.maximum)  # absent stays absent
     return Bounds(minimum, minimum)
@@ -51,7 +53,7 @@ def standing(snapshot: TargetSnapshot, entry: LedgerEntry) -> Standing:
     if any(_matches(snapshot, entry, written) for written in entry.written):
         return Standing.OURS
     changed = {name for written in entry.written for name in _changed(entry, written)}
-    base, now = _effective(entry.owner, entry.baseline), _effective(entry.owner, snapshot.bounds)
+    base, now = _effective(entry, entry.baseline), _effective(entry, snapshot.bounds)
     if all(now[name] == base[name] for name in changed):
         return Standing.AT_BASELINE
     return Standing.FOREIGN
@@ -70,23 +72,28 @@ def given_back(snapshot: TargetSnapshot, entry: LedgerEntry) -> Bounds:
 
 def _matches(snapshot: TargetSnapshot, entry: LedgerEntry, written: Bounds) -> bool:
     """Whether every field that `written` changed stands as it was written; at least one was changed."""
-    now, put = _effective(entry.owner, snapshot.bounds), _effective(entry.owner, written)
+    now, put = _effective(entry, snapshot.bounds), _effective(entry, written)
     changed = tuple(_changed(entry, written))
     return bool(changed) and all(now[name] == put[name] for name in changed)
 
 
 def _changed(entry: LedgerEntry, written: Bounds) -> Iterator[str]:
-    base, put = _effective(entry.owner, entry.baseline), _effective(entry.owner, written)
+    base, put = _effective(entry, entry.baseline), _effective(entry, written)
     return (name for name in ("minimum", "maximum") if base[name] != put[name])
 
 
-def _effective(owner: Owner, bounds: Bounds) -> dict[str, int | None]:
-    return {"minimum": _minimum(owner, bounds), "maximum": _maximum(owner, bounds)}
+def _effective(entry: LedgerEntry, bounds: Bounds) -> dict[str, int | None]:
+    minimum = floor_of(entry.owner, bounds, entry.floor_field)
+    return {"minimum": minimum, "maximum": _maximum(entry.owner, bounds)}
 
 
-def _minimum(owner: Owner, bounds: Bounds) -> int:
-    return _ABSENT_MINIMUM[owner] if bounds.minimum is None else bounds.minimum
+def floor_of(owner: Owner, bounds: Bounds, field: FloorField | None = None) -> int:
+    """The floor as a number: an absent one is what the owner takes it for."""
+    if bounds.minimum is not None:
+        return bounds.minimum
+    return _ABSENT_MINIMUM[owner] if field is None else field.absent
 
 
 def _maximum(owner: Owner, bounds: Bounds) -> int | None:
-    return _ABSENT_MAXIMUM[owner] if bounds.maximum is None else bounds.maximum
+    keda = owner is Owner.SCALED_OBJECT
+    return KEDA_DEFAULT_MAXIMUM if keda and bounds.maximum is None else bounds.maximum

@@ -7,6 +7,8 @@ HPA would be gone with KEDA's next reconciliation.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from forerun.actuators.fields import bounds_at
+from forerun.domain.fields import FloorField
 from forerun.domain.ledger import Bounds, Owner
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import TargetRef
@@ -71,8 +73,10 @@ def scaled_object_of(hpa: Raw) -> str | None:
     return None
 
 
-def bounds_of(owner: Owner, raw: Raw) -> Bounds:
-    """The bounds on the owner as they stand; None where a field is absent."""
+def bounds_of(owner: Owner, raw: Raw, field: FloorField | None = None) -> Bounds:
+    """The bounds on the owner as they stand; None where a field is absent. `field` goes with Owner.FIELD."""
+    if field is not None:
+        return bounds_at(raw, field)
     spec = raw.get("spec") or {}
     minimum, maximum = FIELDS[owner]
     return Bounds(spec.get(minimum), None if owner is Owner.SCALE else spec.get(maximum))

@@ -6,12 +6,15 @@ dropped, the owner would no longer be known to manage the field. So the former m
 are noted in an annotation when a field is taken, and get it back with the restore.
 """
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from forerun.actuators.owners import FIELDS
+from forerun.actuators.pointers import Astray, locate
+from forerun.domain.fields import FloorField
 from forerun.domain.ledger import Owner
 from forerun.kube.cluster import FIELD_MANAGER
 
@@ -21,11 +24,16 @@ Raw = Mapping[str, Any]
 Manager = tuple[str, str, str, str]  # manager, operation, subresource, apiVersion
 
 
-def former_owners(owner: Owner, raw: Raw) -> str | None:
-    """The annotation to write with a raise: managers by spec field; None where there is nothing to add."""
+def former_owners(owner: Owner, raw: Raw, field: FloorField | None = None) -> str | None:
+    """The annotation to write with a raise: managers by spec field; None where there is nothing to add.
+
+    A field elsewhere than directly in the spec goes by its path of keys, as managedFields have it, down to where
+    somebody's ownership ends: a list may be owned whole.
+    """
     fields = raw["metadata"].get("managedFields") or ()
     known = _noted(raw)
-    found = {name: managers for name in dict.fromkeys(FIELDS[owner]) if (managers := _managers(fields, name))}
+    names = FIELDS[owner] if field is None else _paths(fields, raw, field)
+    found = {name: managers for name in dict.fromkeys(names) if (managers := _managers(fields, name))}
     if not found or {**known, **found} == known:
         return None
     return json.dumps({**known, **found}, separators=(",", ":"))
@@ -58,22 +66,78 @@ def _managers(fields: Sequence[Raw], name: str) -> list[Manager]:
 
 
 def _owns(entry: Raw, name: str) -> bool:
-    return f"f:{name}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    node = entry.get("fieldsV1")
+    for key in _keys(name):
+        if not isinstance(node, Mapping) or key not in node:
+            return False
+        node = node[key]
+    return True
+
+
+def _keys(name: str) -> list[str]:
+    """The keys in fieldsV1 of a noted name: of a spec field, or a path of keys as a JSON list."""
+    if name.startswith("["):
+        try:
+            keys = json.loads(name)
+        except ValueError:
+            return []
+        return [str(key) for key in keys]
+    return ["f:spec", f"f:{name}"]
+
+
+def _paths(fields: Sequence[Raw], raw: Raw, field: FloorField) -> list[str]:
+    """For each pointer of the field, how far down the managers of others own it."""
+    found = []
+    for pointer in field.pointers:
+        keys = _field_keys(raw, pointer)
+        for entry in fields:
+            depth = _depth(entry.get("fieldsV1"), keys)
+            if entry.get("manager") != FIELD_MANAGER and depth:
+                found.append(json.dumps(keys[:depth], separators=(",", ":")))
+    return found
+
+
+def _field_keys(raw: Raw, pointer: str) -> list[str]:
+    """The keys of a pointer; below a list nobody can say how its elements are told apart, so it ends there."""
+    place = locate(raw, pointer)
+    if isinstance(place, Astray):
+        return []
+    names = list(itertools.takewhile(lambda step: isinstance(step, str), place.steps))
+    return [f"f:{name}" for name in names]
+
+
+def _depth(node: object, keys: Sequence[str]) -> int:
+    """How many keys down an entry owns the field itself or a whole around it; 0 where it does not."""
+    for depth, key in enumerate(keys):
+        if not isinstance(node, Mapping) or key not in node:
+            return 0
+        node = node[key]
+        if node == {}:
+            return depth + 1
+    return 0
 
 
 def _give(fields: list[dict[str, Any]], name: str, manager: Manager) -> None:
     for entry in fields:
         if (entry.get("manager"), entry.get("operation"), entry.get("subresource", "")) == manager[:3]:
-            entry.setdefault("fieldsV1", {}).setdefault("f:spec", {})[f"f:{name}"] = {}
+            _plant(entry.setdefault("fieldsV1", {}), name)
             return
     entry = {
         "manager": manager[0],
         "operation": manager[1],
         "apiVersion": manager[3],
         "fieldsType": "FieldsV1",
-        "fieldsV1": {"f:spec": {f"f:{name}": {}}},
+        "fieldsV1": _plant({}, name),
     }
     fields.append(entry | ({"subresource": manager[2]} if manager[2] else {}))
+
+
+def _plant(node: dict[str, Any], name: str) -> dict[str, Any]:
+    """`node` with the field of that name in it."""
+    below = node
+    for key in _keys(name):
+        below = below.setdefault(key, {})
+    return node
 
 
 def _noted(raw: Raw) -> dict[str, list[Manager]]:

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from forerun.actuators.field_reading import LEDGER_ANNOTATION, read_field_target
 from forerun.actuators.holds import hold_of
 from forerun.actuators.owners import HPA_KIND, HPA_VERSION, bounds_of, desired_of, find_owner, points_at, wants_less
+from forerun.actuators.rollouts import rollout_of
+from forerun.domain.fields import FieldTarget
 from forerun.domain.ledger import Owner
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import TargetRef
@@ -13,15 +16,22 @@ from forerun.domain.target import TargetSnapshot
 from forerun.kube.cluster import Cluster
 from forerun.kube.errors import ApiError, Forbidden, NotFound
 
-LEDGER_ANNOTATION = "forerun.dev/ledger"
+_REMEDY = "name a workload, or the field that holds its replicas in scaleField"
 
 Raw = dict[str, Any]
 
 
 async def read_target(
-    cluster: Cluster, namespace: str, target: TargetRef, autoscalers: Sequence[Mapping[str, Any]]
+    cluster: Cluster,
+    namespace: str,
+    target: TargetRef,
+    autoscalers: Sequence[Mapping[str, Any]],
+    field_target: FieldTarget | None = None,
 ) -> TargetSnapshot | Hold:
     """Two or three quorum reads: the target, the owner of its floor, and KEDA's HPA where it has one.
+
+    The floor's owner is an autoscaler where there is one, else the field that the Storefront declares, else the scale
+    subresource, else the field of a preset.
 
     `autoscalers` are the HPAs and ScaledObjects of the namespace as a watch has shown
     them; only their names and references are believed. Holds: AutoscalerAmbiguous,
@@ -33,9 +43,13 @@ async def read_target(
         return found
     owner, reference = found
     try:
-        if owner is Owner.SCALE and await _unscalable(cluster, target):
-            detail = f"{target.kind} has no scale subresource and no autoscaler scales it; name a workload"
-            return Hold(Reason.TARGET_NOT_SCALABLE, str(target), detail=detail)
+        if owner is Owner.SCALE:
+            unscalable = await _unscalable(cluster, target)
+            if field_target is not None and (field_target.is_declared or unscalable):
+                return await read_field_target(cluster, namespace, target, field_target)
+            if unscalable:
+                detail = f"{target.kind} has no scale subresource and no autoscaler scales it; {_REMEDY}"
+                return Hold(Reason.TARGET_NOT_SCALABLE, str(target), detail=detail)
         return await _snapshot(cluster, namespace, target, owner, reference)
     except ApiError as error:
         return hold_of(error, str(target))
@@ -73,6 +87,7 @@ async def _snapshot(
         annotation=(metadata.get("annotations") or {}).get(LEDGER_ANNOTATION),
         wants_less=wants_less(hpa) if hpa else None,
         desired=desired_of(hpa, replicas) if hpa else replicas,
+        rollout=rollout_of(raw_target),
         raw_owner=raw_owner,
     )
 

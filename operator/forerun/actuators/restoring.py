@@ -3,11 +3,13 @@
 import asyncio
 from typing import Any
 
+from forerun.actuators.fields import removal_for
 from forerun.actuators.floors import Standing, given_back, standing
 from forerun.actuators.holds import hold_of
 from forerun.actuators.ownership import OWNERS_ANNOTATION, without_us
+from forerun.actuators.pointers import merged
 from forerun.actuators.reading import LEDGER_ANNOTATION
-from forerun.actuators.writing import patch_floor, replicas_of, set_replicas, spec_of
+from forerun.actuators.writing import patch_floor, patch_of_bounds, replicas_of, set_replicas
 from forerun.domain.ledger import Bounds, LedgerEntry, Owner
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import TargetRef
@@ -39,7 +41,7 @@ async def restore(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, en
     try:
         if where is Standing.OURS:
             after = given_back(snapshot, entry)
-            await _write_back(cluster, namespace, snapshot, after)
+            await _write_back(cluster, namespace, snapshot, entry, after)
         version = await _leave(cluster, namespace, snapshot.owner_ref, snapshot.owner_uid)
         if entry.lifted_from_zero and entry.owner is Owner.HPA and entry.baseline.minimum != 0:
             await _back_to_zero(cluster, namespace, snapshot)
@@ -57,10 +59,19 @@ async def forget(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, tie
     return Written(tier, snapshot.bounds, snapshot.bounds, version)
 
 
-async def _write_back(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, bounds: Bounds) -> None:
+async def _write_back(
+    cluster: Cluster, namespace: str, snapshot: TargetSnapshot, entry: LedgerEntry, bounds: Bounds
+) -> None:
     if snapshot.owner is not Owner.SCALE:
-        body = {"metadata": {"annotations": {LEDGER_ANNOTATION: None}}, "spec": spec_of(snapshot.owner, bounds)}
-        await patch_floor(cluster, namespace, snapshot, body)
+        unmarked = {"metadata": {"annotations": {LEDGER_ANNOTATION: None}}}
+        field = entry.floor_field
+
+        def body_of(raw: Raw) -> Raw:
+            patch = patch_of_bounds(snapshot, raw, bounds) if field is None else removal_for(raw, field, bounds)
+            body: Raw = merged(unmarked, patch)
+            return body
+
+        await patch_floor(cluster, namespace, snapshot, body_of)
         return
     guarded = {"uid": snapshot.owner_uid, "resourceVersion": snapshot.owner_resource_version}
     scale = {"metadata": guarded, "spec": {"replicas": snapshot.bounds.minimum}}

@@ -1,10 +1,13 @@
 """Raise or lower a floor, guarded by UID and resourceVersion."""
 
+from collections.abc import Callable
 from typing import Any
 
+from forerun.actuators.fields import patch_for
 from forerun.actuators.holds import hold_of
 from forerun.actuators.owners import FIELDS, bounds_of, points_at
 from forerun.actuators.ownership import OWNERS_ANNOTATION, former_owners
+from forerun.actuators.pointers import merged
 from forerun.actuators.reading import LEDGER_ANNOTATION
 from forerun.domain.ledger import Bounds, Owner
 from forerun.domain.reason import Hold, Reason
@@ -12,6 +15,7 @@ from forerun.domain.target import Outcome, TargetSnapshot, Written
 from forerun.kube.cluster import Cluster
 from forerun.kube.errors import ApiError, Conflict
 
+AUTOSCALED = (Owner.HPA, Owner.SCALED_OBJECT)
 ATTEMPTS = 4  # status updates of controllers move the resourceVersion
 
 Raw = dict[str, Any]
@@ -22,7 +26,7 @@ async def write_floor(
 ) -> Outcome:
     """Make `bounds` stand on the owner of the floor, with our ledger entry mirrored in an annotation.
 
-    HPA and ScaledObject: one merge patch. Plain target: the annotation first, then the
+    HPA, ScaledObject and a field of the target: one merge patch. Plain target: the annotation first, then the
     scale subresource, so that a raise without a mirror cannot be. Nothing is sent where
     all of it stands there already. Holds: Conflict (read it again), TargetNotFound,
     Forbidden, Invalid, NotLeader, ApiUnavailable.
@@ -32,11 +36,17 @@ async def write_floor(
     try:
         if snapshot.owner is Owner.SCALE:
             return await _write_scale(cluster, namespace, snapshot, bounds, annotation, tier)
-        body = {"metadata": _marks(snapshot, annotation), "spec": spec_of(snapshot.owner, bounds)}
-        raw = await patch_floor(cluster, namespace, snapshot, body)
+        marks = {"metadata": _marks(snapshot, annotation)}
+        raw = await patch_floor(
+            cluster, namespace, snapshot, lambda seen: merged(marks, patch_of_bounds(snapshot, seen, bounds))
+        )
     except ApiError as error:
         return hold_of(error, tier or str(snapshot.target))
-    return Written(tier, snapshot.bounds, bounds_of(snapshot.owner, raw), raw["metadata"]["resourceVersion"])
+    stands = bounds_of(snapshot.owner, raw, snapshot.floor_field)
+    if snapshot.floor_field is not None and stands.minimum != bounds.minimum:
+        detail = f"{snapshot.target}: {snapshot.floor_field.minimum}: was not kept by the API server; correct the path"
+        return Hold(Reason.TARGET_NOT_SCALABLE, tier or str(snapshot.target), detail=detail)
+    return Written(tier, snapshot.bounds, stands, raw["metadata"]["resourceVersion"])
 
 
 async def lift_from_zero(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, tier: str = "") -> Outcome:
@@ -84,23 +94,26 @@ async def set_replicas(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-async def patch_floor(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, body: Raw) -> Raw:
+async def patch_floor(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, body_of: Callable[[Raw], Raw]) -> Raw:
     """Guarded merge patch of the object that carries the floor; Conflict where its floor has changed.
+
+    `body_of` makes the patch of the object as it was read last: a list in it is replaced whole.
 
     A status update of its controller moves the resourceVersion too: that is not a
     conflict, and with hundreds of floors due at one instant it is common.
     """
     reference = snapshot.owner_ref
-    metadata = {"resourceVersion": snapshot.owner_resource_version, **body["metadata"], "uid": snapshot.owner_uid}
+    raw, version = snapshot.raw_owner, snapshot.owner_resource_version
     for attempt in range(ATTEMPTS):
-        guarded = {**body, "metadata": metadata}
+        body = body_of(raw)
+        guarded = {**body, "metadata": {**body["metadata"], "resourceVersion": version, "uid": snapshot.owner_uid}}
         try:
             return await cluster.merge_patch(reference.api_version, reference.kind, namespace, reference.name, guarded)
         except Conflict:
             raw = await cluster.get(reference.api_version, reference.kind, namespace, reference.name)
             if attempt == ATTEMPTS - 1 or not _floor_unchanged(raw, snapshot):
                 raise
-            metadata = {**metadata, "resourceVersion": raw["metadata"]["resourceVersion"]}
+            version = raw["metadata"]["resourceVersion"]
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
@@ -111,15 +124,18 @@ def _floor_unchanged(raw: Raw, snapshot: TargetSnapshot) -> bool:
         return False
     if (metadata.get("annotations") or {}).get(LEDGER_ANNOTATION) != snapshot.annotation:
         return False
-    if snapshot.owner is not Owner.SCALE and not points_at(raw, snapshot.target):
+    if snapshot.owner in AUTOSCALED and not points_at(raw, snapshot.target):
         return False
-    return bounds_of(snapshot.owner, raw) == snapshot.bounds
+    return bounds_of(snapshot.owner, raw, snapshot.floor_field) == snapshot.bounds
 
 
-def spec_of(owner: Owner, bounds: Bounds) -> Raw:
-    """Both bounds as spec fields; None removes the field."""
-    minimum, maximum = FIELDS[owner]
-    return {minimum: bounds.minimum, maximum: bounds.maximum}
+def patch_of_bounds(snapshot: TargetSnapshot, raw: Raw, bounds: Bounds) -> Raw:
+    """Both bounds as a merge patch of the object that carries them; None removes the field."""
+    if snapshot.floor_field is not None:
+        patch: Raw = patch_for(raw, snapshot.floor_field, bounds)
+        return patch
+    minimum, maximum = FIELDS[snapshot.owner]
+    return {"spec": {minimum: bounds.minimum, maximum: bounds.maximum}}
 
 
 def replicas_of(scale: Raw) -> int:
@@ -134,8 +150,8 @@ async def _write_scale(
         return Hold(Reason.INVALID, tier or str(snapshot.target), detail="a plain target needs a number of replicas")
     guard: Raw = {"uid": snapshot.owner_uid, "resourceVersion": snapshot.owner_resource_version}
     if snapshot.annotation != annotation:
-        body = {"metadata": _marks(snapshot, annotation)}
-        guard = (await patch_floor(cluster, namespace, snapshot, body))["metadata"]
+        marks = {"metadata": _marks(snapshot, annotation)}
+        guard = (await patch_floor(cluster, namespace, snapshot, lambda _: marks))["metadata"]
     # the patch was guarded: replicas are still those of the snapshot
     scale = {"metadata": guard, "spec": {"replicas": snapshot.bounds.minimum}}
     if bounds != snapshot.bounds:
@@ -146,7 +162,7 @@ async def _write_scale(
 
 def _marks(snapshot: TargetSnapshot, annotation: str) -> Raw:
     annotations = {LEDGER_ANNOTATION: annotation}
-    owners = former_owners(snapshot.owner, snapshot.raw_owner) if snapshot.raw_owner else None
+    owners = former_owners(snapshot.owner, snapshot.raw_owner, snapshot.floor_field) if snapshot.raw_owner else None
     if owners is not None:
         annotations[OWNERS_ANNOTATION] = owners
     return {"annotations": annotations}

@@ -7,7 +7,14 @@ raises. Durations become seconds, decimals become floats, times become aware UTC
 from collections.abc import Mapping
 from typing import Any
 
-from forerun.api.ledgers import entry_from_annotation, entry_to_annotation, ledger_faults, ledger_from, ledger_to
+from forerun.api.ledgers import (
+    entry_from_annotation,
+    entry_to_annotation,
+    ledger_faults,
+    ledger_from,
+    ledger_to,
+    stored_time,
+)
 from forerun.api.lessons import learnt_with, lessons_from
 from forerun.api.models_campaign import Campaign as CampaignObject
 from forerun.api.models_campaign import CampaignSpec
@@ -15,6 +22,7 @@ from forerun.api.plans import approvals_from, holds_from, holds_to, plan_from, p
 from forerun.api.policies import auth_secret_of, metrics_source_from, policy_from, policy_selects
 from forerun.api.refusals import checked
 from forerun.api.schedules import schedule_from
+from forerun.api.start_ups import start_up_to, starts_from
 from forerun.api.storefronts import storefront_from
 from forerun.domain.campaign import Budget, Campaign, Expected, Key, Mode, Overlap, ReleaseRule
 from forerun.domain.reason import Refusal
@@ -37,6 +45,9 @@ __all__ = [
     "plan_to_spec",
     "policy_from",
     "policy_selects",
+    "start_up_to",
+    "starts_from",
+    "stored_time",
     "storefront_from",
 ]
 

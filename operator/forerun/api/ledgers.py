@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from forerun.api.models import ObjectRef
-from forerun.api.models_plan import BoundsSpec, LedgerEntrySpec
+from forerun.api.models_plan import BoundsSpec, FloorFieldSpec, LedgerEntrySpec
 from forerun.api.refusals import parsed
+from forerun.domain.fields import FloorField
 from forerun.domain.ledger import ABSENT, Bounds, LedgerEntry
 from forerun.domain.reason import Refusal
 from forerun.domain.storefront import TargetRef
@@ -81,11 +82,12 @@ def _entry_from(value: object, path: str) -> LedgerEntry | Refusal:
         contested=found.contested,
         drifted=found.drifted,
         kept=found.kept,
+        floor_field=_field(found.floor_field),
     )
 
 
 def _entry_to(entry: LedgerEntry) -> dict[str, Any]:
-    return {
+    stored: dict[str, Any] = {
         "tier": entry.tier,
         "targetRef": _ref(entry.target),
         "owner": entry.owner.value,
@@ -106,6 +108,9 @@ def _entry_to(entry: LedgerEntry) -> dict[str, Any]:
         "drifted": entry.drifted,
         "kept": entry.kept,
     }
+    if entry.floor_field is not None:
+        stored["floorField"] = _field_to(entry.floor_field)
+    return stored
 
 
 def _target(ref: ObjectRef) -> TargetRef:
@@ -114,6 +119,25 @@ def _target(ref: ObjectRef) -> TargetRef:
 
 def _ref(target: TargetRef) -> dict[str, str]:
     return {"apiVersion": target.api_version, "kind": target.kind, "name": target.name}
+
+
+def _field(written: FloorFieldSpec | None) -> FloorField | None:
+    if written is None:
+        return None
+    return FloorField(
+        written.min_replicas, written.max_replicas, written.is_count, written.absent_replicas, written.created
+    )
+
+
+def _field_to(field: FloorField) -> dict[str, Any]:
+    stored = {
+        "minReplicas": field.minimum,
+        "maxReplicas": field.maximum,
+        "isCount": field.is_count,
+        "absentReplicas": field.absent,
+        "created": field.created,
+    }
+    return {name: value for name, value in stored.items() if value is not None}
 
 
 def _bounds(written: BoundsSpec) -> Bounds:

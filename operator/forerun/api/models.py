@@ -12,6 +12,9 @@ from forerun.api.scalars import LABEL_PATTERN, SUBDOMAIN_PATTERN, Decimal, Store
 GROUP = "forerun.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+_SEGMENTS = r"(/([^/~]|~[01])+)+$"
+FIELD_POINTER_PATTERN = r"^/(spec|metadata/annotations)" + _SEGMENTS
+STATUS_POINTER_PATTERN = r"^/status" + _SEGMENTS
 RELEASE_ANNOTATION = f"{GROUP}/release"  # on a Campaign: what somebody gives back by hand
 
 Label = Annotated[str, Text(63, "a name of lower-case letters, digits and dashes, for example cache", LABEL_PATTERN)]
@@ -21,6 +24,14 @@ ObjectName = Annotated[
 Kind = Annotated[str, Text(63, "a kind, for example Deployment", "^[A-Z][A-Za-z0-9]*$")]
 ApiVersion = Annotated[
     str, Text(253, "a group and version, for example apps/v1", "^([a-z0-9][-.a-z0-9]*/)?v[0-9][a-z0-9]*$")
+]
+# a segment [key=value] is the element of a list with that value, [key] its only one
+FieldPointer = Annotated[
+    str,
+    Text(512, "a JSON pointer into spec or metadata/annotations, for example /spec/minReplicas", FIELD_POINTER_PATTERN),
+]
+StatusPointer = Annotated[
+    str, Text(512, "a JSON pointer into status, for example /status/readyReplicas", STATUS_POINTER_PATTERN)
 ]
 Query = Annotated[str, Text(4096, "a PromQL query")]
 ReasonCode = Annotated[str, Text(128, "a reason code, for example CapacityShort", "^[A-Za-z][A-Za-z0-9]*$")]

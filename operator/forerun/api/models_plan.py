@@ -9,6 +9,7 @@ from forerun.api.models import (
     ApiModel,
     Conditions,
     Count,
+    FieldPointer,
     Figure,
     Generation,
     Head,
@@ -122,6 +123,16 @@ class BoundsSpec(ApiModel):
     max_replicas: Annotated[int | None, ReplicaBound()]
 
 
+class FloorFieldSpec(ApiModel):
+    """Where the floor stands on a target whose own field it is."""
+
+    min_replicas: FieldPointer
+    max_replicas: FieldPointer | None = None
+    is_count: bool = False
+    absent_replicas: Count = Field(default=0, description="What an absent floor amounts to.")
+    created: FieldPointer | None = Field(default=None, description="Topmost parent that was not there before us.")
+
+
 class LedgerEntrySpec(ApiModel):
     """One raise on one target: what it had before, what was written, who asks for it, when it expires."""
 
@@ -144,6 +155,7 @@ class LedgerEntrySpec(ApiModel):
     contested: bool = False
     drifted: bool = False
     kept: bool = False
+    floor_field: FloorFieldSpec | None = None
 
 
 class ExecutedStep(ApiModel):

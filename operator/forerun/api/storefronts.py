@@ -1,16 +1,31 @@
 """Storefront objects as the domain's Storefront, with its tiers in dependency order."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from forerun.api.models import ObjectRef
+from forerun.api.models_storefront import CapacityAheadSpec, ScaleField, TierSpec
 from forerun.api.models_storefront import Storefront as StorefrontObject
-from forerun.api.models_storefront import TierSpec
 from forerun.api.refusals import checked
 from forerun.domain.campaign import Key
+from forerun.domain.fields import FieldTarget, FloorField
+from forerun.domain.presets import has_elements, preset_of
 from forerun.domain.reason import Refusal
-from forerun.domain.storefront import Accelerator, Role, Storefront, TargetRef, Tier, TierRelease
+from forerun.domain.storefront import (
+    Accelerator,
+    CapacityAhead,
+    MemoryGrowth,
+    Role,
+    Storefront,
+    TargetRef,
+    Tier,
+    TierRelease,
+)
 
+# kinds of these groups have a scale subresource, are somebody's autoscaler, or are ours
+_SCALED_OTHERWISE = ("", "apps", "autoscaling", "keda.sh", "forerun.dev")
+_OUR_ANNOTATIONS = "/metadata/annotations/forerun.dev~1"
 _USUAL_LEAD_TIME_SECONDS = 300.0
 # what these hold is lost when they shrink, so they are not shrunk unless asked
 _KEPT_ROLES = (Role.CACHE, Role.DATABASE)
@@ -55,8 +70,36 @@ def _misfits(tiers: Sequence[TierSpec]) -> Iterator[tuple[str, str]]:
         seen.add(tier.name)
         if tier.min_replicas is not None and tier.min_replicas > tier.max_replicas:
             yield f"{path}.maxReplicas", f"must be at least minReplicas, which is {tier.min_replicas}"
+        if tier.scale_field is not None:
+            yield from _misplaced_field(f"{path}.scaleField", tier.target_ref, tier.scale_field)
+            yield from _unfit_field(f"{path}.scaleField", tier.target_ref, tier.scale_field)
     yield from _unknown_dependencies(tiers)
     yield from _shared_targets(tiers)
+
+
+def _misplaced_field(path: str, target: ObjectRef, field: ScaleField) -> Iterator[tuple[str, str]]:
+    """A scaleField that would write what is written in another way, or must not be."""
+    if target.api_version.rpartition("/")[0] in _SCALED_OTHERWISE:
+        yield path, f"is not for {target.kind}, which is scaled without; leave it out"
+    pointers = {"minReplicas": field.min_replicas, "maxReplicas": field.max_replicas, "replicas": field.replicas}
+    for name, pointer in pointers.items():
+        if pointer is not None and pointer.startswith(_OUR_ANNOTATIONS):
+            yield f"{path}.{name}", "must not be an annotation of Forerun"
+
+
+def _unfit_field(path: str, target: ObjectRef, field: ScaleField) -> Iterator[tuple[str, str]]:
+    """What does not fit together in a scaleField, or with the kind of its target."""
+    group = target.api_version.rpartition("/")[0]
+    if field.min_replicas and field.replicas:
+        yield path, "give minReplicas where something else scales above it, else replicas; not both"
+    if field.max_replicas and not field.min_replicas:
+        yield f"{path}.maxReplicas", "goes with minReplicas"
+    declared = field.min_replicas or field.replicas
+    if field.element and (declared or not has_elements(group, target.kind)):
+        remedy = "is for RayCluster and RayService only; in a path of your own write [key=value]"
+        yield f"{path}.element", remedy
+    if not declared and preset_of(group, target.kind) is None:
+        yield path, f"{target.kind} is no known kind: name the field in minReplicas or replicas"
 
 
 def _unknown_dependencies(tiers: Sequence[TierSpec]) -> Iterator[tuple[str, str]]:
@@ -102,7 +145,9 @@ def _tiers(specs: Sequence[TierSpec]) -> tuple[Tier, ...]:
 
 def _tier(spec: TierSpec, depends_on: tuple[str, ...]) -> Tier:
     target = spec.target_ref
-    usual = TierRelease.NEVER if spec.role in _KEPT_ROLES else TierRelease.GRADUAL
+    field_target = _field_target(spec)
+    kept = spec.role in _KEPT_ROLES or (field_target is not None and field_target.is_stateful)
+    usual = TierRelease.NEVER if kept else TierRelease.GRADUAL
     return Tier(
         name=spec.name,
         role=spec.role,
@@ -116,7 +161,38 @@ def _tier(spec: TierSpec, depends_on: tuple[str, ...]) -> Tier:
         depends_on=tuple(dict.fromkeys(depends_on)),
         release=spec.release or usual,
         accelerator=_accelerator(spec),
+        ahead=_ahead(spec.capacity_ahead),
+        memory_growth=MemoryGrowth(spec.memory_growth.container, spec.memory_growth.request)
+        if spec.memory_growth
+        else None,
+        field_target=field_target,
     )
+
+
+def _ahead(spec: CapacityAheadSpec | None) -> CapacityAhead | None:
+    if spec is None:
+        return None
+    usual = CapacityAhead()
+    return CapacityAhead(
+        spec.provision or usual.provision, spec.lead_time or usual.lead_seconds, spec.pull_images or usual.pulls_images
+    )
+
+
+def _field_target(spec: TierSpec) -> FieldTarget | None:
+    """Where the floor of the target is a field: as declared, else as the table of presets knows the kind."""
+    group, written = spec.target_ref.api_version.rpartition("/")[0], spec.scale_field
+    preset = preset_of(group, spec.target_ref.kind, written.element if written else None)
+    if written is None:
+        return preset
+    labels = tuple(sorted((written.pod_labels or {}).items()))
+    pointer = written.min_replicas or written.replicas
+    if pointer is None:  # a known kind, with something else said of it
+        if preset is None:
+            return None
+        return replace(preset, ready=written.ready or preset.ready, pod_labels=labels or preset.pod_labels)
+    floor = FloorField(pointer, written.max_replicas, is_count=written.replicas is not None)
+    stateful = preset is not None and preset.is_stateful
+    return FieldTarget(floor, written.ready, labels, is_stateful=stateful, is_declared=True)
 
 
 def _accelerator(spec: TierSpec) -> Accelerator | None:

@@ -7,12 +7,20 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from forerun.domain.observation import LeadTimeSource, StartPart
 from forerun.domain.reason import Reason
 from forerun.observe.words import sentence
+from forerun.plan.lead_time import ENOUGH_STARTS
 
 Raw = dict[str, Any]
 
 _NOT_SEEN = "not seen by the operator yet"
+_PARTS = {
+    StartPart.NODE_WAIT: "node",
+    StartPart.IMAGE_PULL: "image",
+    StartPart.CONTAINER_START: "containers",
+    StartPart.WARM_UP: "warm-up",
+}
 _ENTRY_STATES = {
     "kept": " (kept)",
     "drifted": " (drifted: left as somebody set it)",
@@ -25,7 +33,7 @@ def condition(obj: Raw, kind: str) -> Raw:
     return next((found for found in _status(obj).get("conditions") or [] if found["type"] == kind), {})
 
 
-def screen(namespace: str, campaign: Raw) -> list[RenderableType]:
+def screen(namespace: str, campaign: Raw, storefront: Raw | None = None) -> list[RenderableType]:
     """Phase, forecast, tiers and holds, each ready to be printed on a line of its own."""
     name, status = campaign["metadata"]["name"], _status(campaign)
     window = status.get("occurrence") or {}
@@ -35,7 +43,7 @@ def screen(namespace: str, campaign: Raw) -> list[RenderableType]:
     return [
         title,
         *_forecast(status),
-        *_tiers(status),
+        *_tiers(status, _status(storefront or {})),
         Text(f"CapacityReady: {gate.get('status', 'Unknown')} {gate.get('message', '')}"),
         *(Text(f"hold: {hold['message']}", style="yellow") for hold in status.get("holds") or []),
         *_kept(name, status),
@@ -51,10 +59,12 @@ def _forecast(status: Raw) -> list[Text]:
     return [Text(f"peak {peak['p50']}/s (p90 {peak['p90']}, p99 {peak['p99']}) about {at}")]
 
 
-def _tiers(status: Raw) -> list[Table]:
-    table = Table("Tier", "Floor", "Ready", "Required", box=None, pad_edge=False)
+def _tiers(status: Raw, storefront: Raw) -> list[Table]:
+    table = Table("Tier", "Floor", "Ready", "Required", "Lead time", box=None, pad_edge=False)
+    measured = {tier["name"]: tier for tier in storefront.get("tiers") or []}
     for tier in status.get("tiers") or []:
-        table.add_row(tier["name"], str(tier["floor"]), str(tier.get("ready", "?")), str(tier["required"]))
+        ready, lead = str(tier.get("ready", "?")), lead_time_words(measured.get(tier["name"], {}))
+        table.add_row(tier["name"], str(tier["floor"]), ready, str(tier["required"]), lead)
     return [table] if table.row_count else []
 
 
@@ -78,7 +88,7 @@ def reasons(campaign: Raw, plan: Raw | None, storefront: Raw, now: datetime) -> 
         lines += [
             f"  {name} ({tier['targetRef']['kind']}/{tier['targetRef']['name']}):",
             *_steps(plan, name, now),
-            _capacity(tier, measured.get(name, {})),
+            *_capacity(tier, measured.get(name, {})),
             _raise(ledger.get(name)),
         ]
     return [*lines, *(f"  hold: {hold['message']}" for hold in status.get("holds") or [])]
@@ -127,11 +137,29 @@ def _steps(plan: Raw, tier: str, now: datetime) -> list[str]:
     return lines
 
 
-def _capacity(tier: Raw, measured: Raw) -> str:
-    lead = "as declared"
-    if "leadTimeSeconds" in measured:
-        lead = f"{measured['leadTimeSeconds']} s (p95 of {measured.get('leadTimeSamples', '?')} starts)"
-    return f"    capacity {tier.get('capacityPerReplica', '?')}/s a replica, lead time {lead}"
+def _capacity(tier: Raw, measured: Raw) -> list[str]:
+    lines = [f"    capacity {tier.get('capacityPerReplica', '?')}/s a replica, lead time {lead_time_words(measured)}"]
+    start_up = measured.get("startUp") or {}
+    parts = [f"{_PARTS[part['name']]} {part['p50Seconds']} s" for part in start_up.get("parts") or []]
+    if parts:
+        lines.append(f"    half of the starts take up to {start_up['p50Seconds']} s: {', '.join(parts)}")
+    if start_up.get("coldStarts"):
+        cold = f"{start_up['coldStarts']} waited for a node or pulled an image"
+        lines.append(f"    {cold}: p95 {start_up['coldP95Seconds']} s")
+    room = measured.get("capacityAhead")
+    if room:
+        lines.append(f"    room for {room['replicas']} more made ahead ({room['provision']}), until {room['until']}")
+    return lines
+
+
+def lead_time_words(measured: Raw) -> str:
+    """What the plan counts with for one tier of a Storefront's status, and what that rests on."""
+    if "leadTimeSeconds" not in measured:
+        return "as declared"
+    lead, starts = f"{measured['leadTimeSeconds']} s", f"{measured.get('leadTimeSamples', '?')} starts"
+    if measured.get("leadTimeSource") == LeadTimeSource.DECLARED:
+        return f"{lead} as declared ({starts} measured, enough are {ENOUGH_STARTS})"
+    return f"{lead} (p95 of {starts})"
 
 
 def _raise(entry: Raw | None) -> str:

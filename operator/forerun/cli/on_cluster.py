@@ -52,3 +52,11 @@ async def campaign_and_plan(
     except NotFound:
         plan = None
     return campaign, plan
+
+
+async def storefront_of(cluster: Cluster, namespace: str, campaign: dict[str, Any]) -> dict[str, Any] | None:
+    """The Storefront of a Campaign if there is one."""
+    try:
+        return await cluster.get(API_VERSION, "Storefront", namespace, campaign["spec"]["storefrontRef"]["name"])
+    except NotFound:
+        return None

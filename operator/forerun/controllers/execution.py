@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from forerun.actuators import Standing, bounds_for, forget, lift_from_zero, restore, standing, write_floor
+from forerun.actuators import Standing, bounds_for, floor_of, forget, lift_from_zero, restore, standing, write_floor
 from forerun.api.convert import entry_to_annotation
 from forerun.controllers.index import Index, version
-from forerun.controllers.observation import Observer, bounds_of, floor_of
+from forerun.controllers.observation import Observer, bounds_of
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key
@@ -87,7 +87,7 @@ class Executor:
         self, tier: Tier, step: Step, snapshot: TargetSnapshot | None, entry: LedgerEntry | None, now: datetime
     ) -> LedgerEntry | None:
         """The entry that covers a coming raise; None where there is none to come or it is covered."""
-        if snapshot is None or step.floor <= floor_of(snapshot.owner, snapshot.bounds):
+        if snapshot is None or step.floor <= floor_of(snapshot.owner, snapshot.bounds, snapshot.floor_field):
             return None
         if entry and (entry.drifted or entry.contested):
             return None
@@ -223,6 +223,7 @@ class Executor:
                 changed_at=now,
                 peak=decision.floor,
                 expires=expires,
+                floor_field=snapshot.floor_field,
             )
         standing_now = (snapshot.bounds,) if snapshot.bounds in entry.written else ()
         pending = (bounds,) if bounds not in standing_now else ()
@@ -266,7 +267,10 @@ class Executor:
         record_write(
             str(key), written, decision.reason, decision.campaigns or intent.entry.campaigns, intent.entry.epoch
         )
-        before, after = (floor_of(intent.snapshot.owner, bounds) for bounds in (written.before, written.after))
+        before, after = (
+            floor_of(intent.snapshot.owner, bounds, intent.snapshot.floor_field)
+            for bounds in (written.before, written.after)
+        )
         metrics.FLOOR_WRITES.labels("up" if after > before else "down").inc()
         if intent.bounds is None:
             state.ledger = tuple(entry for entry in state.ledger if entry.tier != tier)
@@ -282,6 +286,8 @@ class Executor:
             annotation=entry_to_annotation(intent.entry),
             replicas=max(1, intent.snapshot.replicas or 0),
         )
+        if intent.snapshot.owner is Owner.FIELD:
+            state.snapshot_stale.add(tier)  # the next patch is made of the whole object as it stands then
         if after > before:
             self._note_lateness(state, tier, now)
 
@@ -292,6 +298,8 @@ class Executor:
 
     def _freshest(self, key: Key, snapshot: TargetSnapshot) -> TargetSnapshot:
         """Status updates move the resource version, not the floor: guard with the newest that the watch has shown."""
+        if snapshot.owner is Owner.FIELD:
+            return snapshot  # no watch shows it
         scaled = snapshot.owner is Owner.SCALE
         newest = self._seen_target(key, snapshot) if scaled else self._seen_autoscaler(key, snapshot)
         if version(newest) <= version(snapshot.owner_resource_version):

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from forerun.actuators.rollouts import rollout_of
 from forerun.api.convert import campaign_from, lessons_from, metrics_source_from, policy_from, storefront_from
 from forerun.domain.campaign import Campaign, Key
 from forerun.domain.forecast import Lesson
 from forerun.domain.policy import MetricsSource, Policy
 from forerun.domain.reason import Refusal
 from forerun.domain.storefront import Storefront
+from forerun.domain.target import Rollout
 
 Raw = dict[str, Any]
 T = TypeVar("T")
@@ -40,6 +42,7 @@ class Workload:
     resource_version: str
     replicas: int | None
     ready: int | None
+    rollout: Rollout | None = None
 
 
 @dataclass(slots=True)
@@ -235,12 +238,13 @@ class Index:
             resource_version=raw["metadata"]["resourceVersion"],
             replicas=(raw.get("spec") or {}).get("replicas"),
             ready=status.get("readyReplicas", 0) if "observedGeneration" in status else None,
+            rollout=rollout_of(raw),
         )
         old = self.workloads.get(at)
         if old and old.uid == new.uid and version(new.resource_version) < version(old.resource_version):
             return
         self.workloads[at] = new
-        if old is None or (old.uid, old.replicas, old.ready) != (new.uid, new.replicas, new.ready):
+        if old is None or _seen(old) != _seen(new):
             self._mark_target(at)
 
     def _forget_campaign(self, key: Key) -> None:
@@ -323,6 +327,11 @@ def slim_autoscaler(raw: Raw) -> Raw:
         "metadata": {name: metadata[name] for name in kept if name in metadata},
         "spec": {name: spec[name] for name in bounds if name in spec},
     }
+
+
+def _seen(workload: Workload) -> tuple[object, ...]:
+    """What a decision may depend on."""
+    return workload.uid, workload.replicas, workload.ready, workload.rollout is None
 
 
 def _annotations(raw: Raw) -> dict[str, str]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from forerun.actuators import read_target
+from forerun.actuators import floor_of, read_target
 from forerun.api.convert import auth_secret_of, entry_from_annotation
-from forerun.controllers.index import Index, Workload, version
+from forerun.controllers.index import WORKLOADS, Index, Workload, version
 from forerun.controllers.state import StorefrontState, Tally
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import TierState
@@ -22,11 +22,10 @@ from forerun.domain.target import TargetSnapshot
 from forerun.kube.errors import ApiError
 from forerun.observe import metrics
 from forerun.plan.cadence import sample_seconds
-from forerun.signals.start_up import lead_time
+from forerun.plan.lead_time import lead_from
 from forerun.wiring import Ports
 
-LEAD_TIME_REFRESH = timedelta(minutes=10)
-LEAD_TIME_MEMORY = timedelta(days=30)
+UNWATCHED_REREAD = timedelta(seconds=5)  # of kinds that no watch shows: their Ready replicas, their rollouts
 
 
 class Observer:
@@ -58,18 +57,20 @@ class Observer:
         """What the plan may know of a tier now."""
         snapshot, entry = state.snapshot(tier.name), state.entry(tier.name)
         workload = self._index.workloads.get((tier.target.kind, key.namespace, tier.target.name))
-        floor = floor_of(snapshot.owner, snapshot.bounds) if snapshot else (tier.min_replicas or 1)
-        measured = state.lead_times.get(tier.name)
+        floor = (
+            floor_of(snapshot.owner, snapshot.bounds, snapshot.floor_field) if snapshot else (tier.min_replicas or 1)
+        )
         ready = workload.ready if workload else (snapshot.ready if snapshot else None)
         return TierState(
             tier=tier.name,
-            baseline=floor_of(entry.owner, entry.baseline) if entry else floor,
+            baseline=floor_of(entry.owner, entry.baseline, entry.floor_field) if entry else floor,
             floor=floor,
             ready=ready,
             desired=workload.replicas if workload else (snapshot.desired if snapshot else None),
-            lead_time_seconds=measured.p95_seconds if measured else tier.lead_time_seconds,
+            lead_time_seconds=lead_from(state.lead_times.get(tier.name), tier.lead_time_seconds),
             autoscaler_wants_less=snapshot.wants_less if snapshot else None,
             raised=entry is not None,
+            rollout=workload.rollout if workload else (snapshot.rollout if snapshot else None),
         )
 
     def sample_in_background(self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime) -> None:
@@ -98,29 +99,6 @@ class Observer:
             return replace(record.value, bearer_token=await self._token(reference))
         except ApiError as error:
             return Hold(Reason.FORBIDDEN, storefront.metrics_source, detail=str(error))
-
-    async def refresh_lead_times(self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime) -> None:
-        """Measure scale request -> Ready from the pods that the cluster shows."""
-        if state.lead_times_at and now - state.lead_times_at < LEAD_TIME_REFRESH:
-            return
-        state.lead_times_at = now
-        for tier in storefront.tiers:
-            try:
-                measured = lead_time(await self._pods(key, tier), now - LEAD_TIME_MEMORY)
-            except ApiError:
-                continue  # the declared leadTime holds until it can be measured
-            if measured is not None:
-                state.lead_times[tier.name] = measured
-
-    async def _pods(self, key: Key, tier: Tier) -> list[dict[str, Any]]:
-        target = await self._ports.cluster.get(
-            tier.target.api_version, tier.target.kind, key.namespace, tier.target.name
-        )
-        labels = ((target.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        if not labels:
-            return []
-        selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
-        return await self._ports.cluster.list("v1", "Pod", key.namespace, label_selector=selector)
 
     async def _sample(self, key: Key, storefront: Storefront, state: StorefrontState) -> None:
         source = await self.source_of(storefront)
@@ -164,13 +142,21 @@ class Observer:
             return True
         if snapshot.target != tier.target:
             return True
-        return self._watch_disagrees(key, tier, snapshot)
+        return self._is_old(tier, state) or self._watch_disagrees(key, tier, snapshot)
+
+    def _is_old(self, tier: Tier, state: StorefrontState) -> bool:
+        """Whether nothing but a read tells what the target does, and the last one was a while ago."""
+        read_at = state.read_at.get(tier.name)
+        unwatched = tier.target.kind not in WORKLOADS
+        return unwatched and (read_at is None or self._ports.clock() - read_at >= UNWATCHED_REREAD)
 
     def _watch_disagrees(self, key: Key, tier: Tier, snapshot: TargetSnapshot) -> bool:
         """Whether the watch has shown something later than what we read: another incarnation, owner or floor."""
         workload = self._index.workloads.get((tier.target.kind, key.namespace, tier.target.name))
         if workload and workload.uid != snapshot.target_uid:
             return True
+        if snapshot.owner is Owner.FIELD:
+            return bool(self._autoscalers(key, tier))
         if snapshot.owner is Owner.SCALE:
             return bool(self._autoscalers(key, tier)) or _is_later(workload, snapshot)
         seen = self._index.autoscalers[key.namespace].get((snapshot.owner_ref.kind, snapshot.owner_ref.name))
@@ -186,11 +172,14 @@ class Observer:
         other = self._index.claimed_by_other(key, tier.target.kind, tier.target.name)
         if other is not None:
             return Hold(Reason.TARGET_CLAIMED_TWICE, tier.name, detail=f"{tier.target} belongs to Storefront {other}")
-        found = await read_target(self._ports.cluster, key.namespace, tier.target, self._autoscalers(key, tier))
+        found = await read_target(
+            self._ports.cluster, key.namespace, tier.target, self._autoscalers(key, tier), tier.field_target
+        )
         return replace(found, subject=tier.name) if isinstance(found, Hold) else found
 
     def _take(self, tier: Tier, snapshot: TargetSnapshot | Hold, state: StorefrontState) -> None:
         state.snapshots[tier.name] = snapshot
+        state.read_at[tier.name] = self._ports.clock()
         state.snapshot_stale.discard(tier.name)
         if isinstance(snapshot, Hold) or not snapshot.annotation or state.entry(tier.name):
             return
@@ -199,13 +188,6 @@ class Observer:
         if entry and entry.owner_uid == snapshot.owner_uid:
             state.ledger = (*state.ledger, replace(entry, tier=tier.name))
             state.ledger_dirty = True
-
-
-def floor_of(owner: Owner, bounds: Bounds) -> int:
-    """The floor as a number; absent is the owner's default (HPA 1, ScaledObject 0)."""
-    if bounds.minimum is not None:
-        return bounds.minimum
-    return 0 if owner is Owner.SCALED_OBJECT else 1
 
 
 def served_rps(storefront: Storefront, tiers: tuple[TierState, ...]) -> float | None:

@@ -60,7 +60,7 @@ class Planner:
             await self._store.commit_ledger(key, state)
 
     def _inputs(self, storefront: Storefront, state: StorefrontState, policy: Policy) -> tuple[object, ...]:
-        tiers = tuple((tier.tier, tier.baseline, tier.lead_time_seconds) for tier in state.tiers)
+        tiers = tuple((t.tier, t.baseline, t.lead_time_seconds, t.rollout is not None) for t in state.tiers)
         forecasts = (state.forecast, state.proposed_forecast, state.forecast_hold)
         return (storefront.generation, state.campaigns, forecasts, policy, self.approvals(storefront.key), tiers)
 

@@ -5,15 +5,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from forerun.api.windows import windows_of
+from forerun.controllers.capacity_ahead import RoomKeeper
 from forerun.controllers.execution import Executor
 from forerun.controllers.forecasting import Forecaster
 from forerun.controllers.index import Index
+from forerun.controllers.memory_growth import LOOK, MemoryKeeper
 from forerun.controllers.namespaces import NamespacePolicies
 from forerun.controllers.observation import Observer
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
 from forerun.controllers.release import released_tiers, surviving_storefront
 from forerun.controllers.reporting import Reporter
+from forerun.controllers.start_ups import StartUps
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key, ScheduledCampaign
 from forerun.domain.capacity import FloorDecision
@@ -22,6 +25,7 @@ from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront, TierRelease
 from forerun.observe import metrics
 from forerun.plan.cadence import is_near, watched_ahead_seconds
+from forerun.plan.capacity_ahead import room_moments
 from forerun.plan.due import decide
 from forerun.plan.inputs import DueInput
 from forerun.plan.windows import window_of
@@ -49,6 +53,9 @@ class Reconciler:
         self._ports = ports
         self._index = index
         self._observer = observer
+        self._start_ups = StartUps(ports)
+        self._rooms = RoomKeeper(ports, index)
+        self._memory = MemoryKeeper(ports, self._start_ups)
         self._forecaster = forecaster
         self._planner = planner
         self._store = store
@@ -70,6 +77,7 @@ class Reconciler:
             await self._close(key, state, deleted=deleted)
             return
         self._schedule(key, state, now, known=record is not None and record.value is not None)
+        self._start_ups.recall(storefront, state, record, now, active=self._is_active(storefront, state, now))
         await self._observer.refresh_targets(key, storefront, state)
         await self._executor.notice_foreign_edits(key, state, now)
         policy = await self._policies.of(key.namespace)
@@ -83,6 +91,7 @@ class Reconciler:
         self._forecaster.refresh(storefront, state, self._planner.approvals(key), now, active=active)
         await self._planner.refresh(storefront, state, policy, now)
         await self._act(key, storefront, state, policy, now)
+        await self._make_room(key, storefront, state, policy, now)
         if deleted and not state.ledger:
             await self._store.drop(key)
         state.next_due = self._next_due(storefront, state, now, active=active)
@@ -90,10 +99,11 @@ class Reconciler:
     async def _look(
         self, key: Key, storefront: Storefront, state: StorefrontState, now: datetime, *, active: bool
     ) -> None:
-        """Live demand and start-up times, while a window is near or something of ours stands."""
+        """Live demand, while a window is near or something of ours stands; start-up times, where one is to come."""
         if active:
             self._observer.sample_in_background(key, storefront, state, now)
-            await self._observer.refresh_lead_times(key, storefront, state, now)
+        if active or state.campaigns:
+            await self._start_ups.refresh(key, storefront, state, now)
 
     async def _act(
         self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime
@@ -110,10 +120,19 @@ class Reconciler:
         await self._executor.prepare(key, storefront, state, now)
         self._note_holds(state, [*unreadable.values(), *held, *failed])
 
+    async def _make_room(
+        self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime
+    ) -> None:
+        """Nodes before pods, and larger pods where there are not to be more of them."""
+        given = self._due_input(key, storefront, state, policy, now)
+        room = await self._rooms.refresh(key, storefront, state, now)
+        state.room_holds = (*room, *await self._memory.refresh(key, storefront, state, given, now))
+
     def _note_holds(self, state: StorefrontState, holds: list[Hold]) -> None:
         """What is held now, and what the plan says will fall short, each once."""
         planned = (*state.plan.risks, *state.plan.holds) if state.plan and state.campaigns else ()
-        state.holds = tuple({(hold.reason, hold.subject): hold for hold in (*holds, *planned)}.values())
+        told = (*holds, *state.room_holds, *planned)
+        state.holds = tuple({(hold.reason, hold.subject): hold for hold in told}.values())
         for hold in state.holds:
             metrics.HOLDS.labels(hold.reason).inc()
 
@@ -139,6 +158,7 @@ class Reconciler:
 
     async def _close(self, key: Key, state: StorefrontState, *, deleted: bool) -> None:
         """No Storefront, nothing of ours standing: nothing to do but to tidy up."""
+        await self._memory.sweep(key, set(), state)
         state.campaigns = ()
         state.next_due = None
         if deleted and not state.ledger:
@@ -176,6 +196,9 @@ class Reconciler:
             # many Storefronts may be due at one instant
             jitter = prepare / 2 * _spread(storefront.key)
             moments += [at for step in state.plan.steps for at in (step.at - prepare + jitter, step.at)]
+        moments += room_moments(storefront, state.plan)
+        if any(look.growth.grown or look.growth.given_back for look in state.memory.values()):
+            moments.append(now + LOOK)
         return min(moment for moment in moments if moment > now)
 
 

@@ -8,6 +8,7 @@ from forerun.api.models import RELEASE_ANNOTATION
 from forerun.controllers.index import Record
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Campaign, Key
+from forerun.domain.fields import FieldTarget
 from forerun.domain.ledger import LedgerEntry
 from forerun.domain.storefront import Role, Storefront, Tier, TierRelease
 
@@ -47,6 +48,7 @@ def _tier_of(entry: LedgerEntry) -> Tier:
         capacity_per_replica_rps=None,
         max_replicas=max(entry.peak, 1),
         release=TierRelease.GRADUAL,
+        field_target=None if entry.floor_field is None else FieldTarget(entry.floor_field, is_declared=True),
     )
 
 

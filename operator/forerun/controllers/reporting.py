@@ -16,7 +16,7 @@ from forerun.controllers.learning import Learner
 from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
 from forerun.controllers.state import StorefrontState
-from forerun.controllers.views import make_view
+from forerun.controllers.views import make_view, tier_statuses
 from forerun.domain.campaign import Campaign, Key
 from forerun.domain.reason import Hold, Reason, Refusal
 from forerun.kube.errors import ApiError, Conflict, NotFound
@@ -145,7 +145,7 @@ class Reporter:
         storefront = record.value
         existing = record.raw.get("status") or {}
         learnt = learnt_with(existing.get("learnt"), state.learnt)
-        status = storefront_status(storefront, state.holds, state.lead_times, learnt, existing, now)
+        status = storefront_status(storefront, state.holds, tier_statuses(storefront, state), learnt, existing, now)
         await self._patch("Storefront", record.raw, status)
         self._learner.written(key, state)
         for tier in state.tiers:

@@ -8,10 +8,12 @@ from forerun.domain.campaign import Occurrence, ScheduledCampaign
 from forerun.domain.capacity import CapacityPlan, TierState
 from forerun.domain.forecast import EventWindow, Forecast, Lesson
 from forerun.domain.ledger import LedgerEntry
-from forerun.domain.observation import LeadTime, Measurement
+from forerun.domain.observation import LeadTime, Measurement, Start
 from forerun.domain.reason import Hold
-from forerun.domain.storefront import Storefront
+from forerun.domain.storefront import Provision, Storefront, TargetRef
 from forerun.domain.target import TargetSnapshot
+from forerun.plan.capacity_ahead import Ahead
+from forerun.plan.memory_growth import Growth
 
 LIVE_SAMPLES = 64
 
@@ -28,6 +30,26 @@ class Tally:
     since_start: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Room ahead of a tier's pods as it was settled last."""
+
+    wanted: Ahead | None
+    provision: Provision
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLook:
+    """The last look at the pods of a tier whose memory grows."""
+
+    growth: Growth
+    marked: int  # pods with our mark
+    at: datetime
+    given_at: datetime | None
+    holds: tuple[Hold, ...]
+
+
 @dataclass(slots=True)
 class StorefrontState:
     """Rebuilt from the cluster after a restart; the ledger, the plan and what was learnt are stored there."""
@@ -37,8 +59,11 @@ class StorefrontState:
     suspended: tuple[ScheduledCampaign, ...] = ()
     snapshots: dict[str, TargetSnapshot | Hold] = field(default_factory=dict)
     snapshot_stale: set[str] = field(default_factory=set)
+    read_at: dict[str, datetime] = field(default_factory=dict)  # by tier
     tiers: tuple[TierState, ...] = ()
     lead_times: dict[str, LeadTime] = field(default_factory=dict)
+    starts: dict[str, tuple[Start, ...]] = field(default_factory=dict)
+    start_targets: dict[str, TargetRef] = field(default_factory=dict)  # whose starts they are
     lead_times_at: datetime | None = None
     live: deque[Measurement] = field(default_factory=lambda: deque(maxlen=LIVE_SAMPLES))
     live_at: datetime | None = None
@@ -55,6 +80,11 @@ class StorefrontState:
     plan_inputs: tuple[object, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     ledger_dirty: bool = False  # something to tell that may wait: confirmed, executed
+    rooms: dict[str, Room] = field(default_factory=dict)  # by tier
+    memory: dict[str, MemoryLook] = field(default_factory=dict)  # by tier
+    memory_swept: bool = False  # what an earlier process or a tier that is gone has left is given back
+    room_holds: tuple[Hold, ...] = ()
+    rooms_swept: bool = False  # what an earlier process left is cleared
     holds: tuple[Hold, ...] = ()
     tallies: dict[str, Tally] = field(default_factory=dict)
     next_due: datetime | None = None

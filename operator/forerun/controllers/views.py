@@ -1,13 +1,18 @@
 """What a campaign's status is made from, taken out of the StorefrontState; no I/O."""
 
 from datetime import datetime
+from typing import Any
 
+from forerun.api.convert import start_up_to, stored_time
 from forerun.api.windows import current_or_next, latest_before
-from forerun.controllers.state import StorefrontState, Tally
+from forerun.controllers.state import Room, StorefrontState, Tally
 from forerun.domain.campaign import Campaign, Occurrence, Phase
 from forerun.domain.capacity import CapacityPlan
 from forerun.domain.forecast import Peak
+from forerun.domain.observation import LeadTime
+from forerun.domain.storefront import Storefront, Tier
 from forerun.observe.campaign_status import CampaignView, LastOutcome, TierView
+from forerun.plan.lead_time import lead_from, source_of
 from forerun.plan.phase import CapacityReadiness, PhaseInput, capacity_ready, phase_of
 
 AT_REST = frozenset({Phase.COMPLETED, Phase.SUSPENDED})
@@ -44,6 +49,34 @@ def make_view(
         next_raise=_next_raise(state.plan, name, now),
         last_outcome=_outcome(state, name, now),
     )
+
+
+def tier_statuses(storefront: Storefront, state: StorefrontState) -> list[dict[str, Any]]:
+    """`status.tiers` of the Storefront: what was measured of those of which anything was."""
+    shown = []
+    for tier in storefront.tiers:
+        told = {**_lead_time(tier, state.lead_times.get(tier.name)), **_room(state.rooms.get(tier.name))}
+        if told:
+            shown.append({"name": tier.name, **told})
+    return shown
+
+
+def _lead_time(tier: Tier, measured: LeadTime | None) -> dict[str, Any]:
+    if measured is None:
+        return {}
+    return {
+        "leadTimeSeconds": str(round(lead_from(measured, tier.lead_time_seconds))),
+        "leadTimeSamples": measured.samples,
+        "leadTimeSource": source_of(measured, tier.lead_time_seconds).value,
+        "startUp": start_up_to(measured, str(tier.target)),
+    }
+
+
+def _room(room: Room | None) -> dict[str, Any]:
+    if room is None or room.wanted is None:
+        return {}
+    until = stored_time(room.wanted.until)
+    return {"capacityAhead": {"provision": room.provision.value, "replicas": room.wanted.replicas, "until": until}}
 
 
 def _occurrence(state: StorefrontState, campaign: Campaign, now: datetime) -> Occurrence | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from forerun.domain.campaign import Occurrence
 from forerun.domain.reason import Hold, Reason
+from forerun.domain.target import Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,11 @@ class TierState:
     floor: int  # the floor that stands there now
     ready: int | None
     desired: int | None
-    lead_time_seconds: float  # measured p95, else declared
+    lead_time_seconds: float  # measured, else declared
     autoscaler_wants_less: bool | None = None  # second signal: the HPA's own metric asks for less than the floor
     own_demand_rps: float | None = None  # second signal: the tier's own query
     raised: bool = False  # the ledger holds an entry of ours
+    rollout: Rollout | None = None  # the target is in the middle of one
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from forerun.domain.fields import FloorField
 from forerun.domain.storefront import TargetRef
 
 ABSENT = "absent"
@@ -15,13 +16,15 @@ class Owner(StrEnum):
     HPA = "HorizontalPodAutoscaler"
     SCALED_OBJECT = "ScaledObject"
     SCALE = "Scale"
+    FIELD = "Field"  # of the target itself
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """minReplicas/maxReplicas as they stand; None means the field is absent, which is not 1.
 
-    For a plain target (`Owner.SCALE`) `minimum` is spec.replicas and `maximum` is None.
+    For a plain target (`Owner.SCALE`) `minimum` is spec.replicas and `maximum` is None; for `Owner.FIELD` they are
+    what stands at the field's pointers.
     """
 
     minimum: int | None
@@ -56,3 +59,9 @@ class LedgerEntry:
     contested: bool = False
     drifted: bool = False
     kept: bool = False  # release: Never, campaign over
+    floor_field: FloorField | None = None  # with Owner.FIELD: where the bounds stand
+
+    @property
+    def scales_alone(self) -> bool:
+        """Whether nobody but us scales the target: what is owned is the number of replicas itself."""
+        return self.owner is Owner.SCALE or (self.floor_field is not None and self.floor_field.is_count)

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     SIGNALS_DISAGREE = "SignalsDisagree"  # a second signal contradicts the live metric
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
     CONSUMER_NOT_RELEASED = "ConsumerNotReleased"
+    ROLLOUT_IN_PROGRESS = "RolloutInProgress"  # nothing is lowered; what is due is raised all the same
     FREEZE_WINDOW = "FreezeWindow"
     APPROVAL_REQUIRED = "ApprovalRequired"
     PREVIEW = "Preview"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from forerun.domain.campaign import Key
+from forerun.domain.fields import FieldTarget
 
 
 class Role(StrEnum):
@@ -39,6 +40,32 @@ class Accelerator:
     pool: str
 
 
+class Provision(StrEnum):
+    """How nodes are made to come before the pods: for an autoscaler to see, or by pods that hold the place."""
+
+    AUTO = "Auto"  # Buffer where the API server knows CapacityBuffer, else Placeholders
+    BUFFER = "Buffer"
+    PLACEHOLDERS = "Placeholders"
+    NONE = "None"  # images only
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityAhead:
+    """Room that is made before a raise; asked for per tier."""
+
+    provision: Provision = Provision.AUTO
+    lead_seconds: float = 900.0  # for a node to come
+    pulls_images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGrowth:
+    """More memory for running pods in place of more of them, where replicas would move keys."""
+
+    container: str
+    request: str  # a quantity, for example "12Gi"
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     name: str
@@ -53,6 +80,9 @@ class Tier:
     depends_on: tuple[str, ...] = ()
     release: TierRelease = TierRelease.GRADUAL
     accelerator: Accelerator | None = None
+    ahead: CapacityAhead | None = None
+    memory_growth: MemoryGrowth | None = None  # then its replicas are left alone
+    field_target: FieldTarget | None = None  # declared, or the preset of the target's kind
 
 
 @dataclass(frozen=True, slots=True)

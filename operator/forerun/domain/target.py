@@ -3,9 +3,28 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from forerun.domain.fields import FloorField
 from forerun.domain.ledger import Bounds, Owner
 from forerun.domain.reason import Hold
 from forerun.domain.storefront import TargetRef
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A change of its own that a target is in the middle of: `updated` of `replicas` pods are of the new kind.
+
+    None where the target says only that it changes.
+    """
+
+    updated: int | None = None
+    replicas: int | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """For the words of a Hold."""
+        if self.updated is None or self.replicas is None:
+            return {}
+        return {"updated": float(self.updated), "replicas": float(self.replicas)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,8 @@ class TargetSnapshot:
     annotation: str | None  # our break-glass mirror, as it stands there
     wants_less: bool | None = None  # the HPA's metric asks for less than its minReplicas
     desired: int | None = None  # the HPA's desiredReplicas, else spec.replicas
+    rollout: Rollout | None = None  # None: none is in progress
+    floor_field: FloorField | None = None  # with Owner.FIELD: where the bounds stand
     raw_owner: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

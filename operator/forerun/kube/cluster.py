@@ -85,19 +85,22 @@ class Cluster:
         namespace: str | None = None,
         label_selector: str | None = None,
         metadata_only: bool = False,
+        field_selector: str | None = None,
     ) -> Objects:
         """All objects of a kind, page by page; `namespace` None: of all namespaces.
 
         With `metadata_only` the items carry apiVersion, kind and metadata, nothing else.
         """
         resource = await self._discovery.resource(api_version, kind)
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        query = {"limit": str(PAGE_SIZE), **{name: text for name, text in selectors.items() if text}}
         try:
-            return await self._pages(resource, namespace, label_selector, metadata_only)
+            return await self._pages(resource, namespace, query, metadata_only)
         except ApiError as error:
             if error.status != GONE:
                 raise
             # the list has outlived its snapshot: once more from the start
-            return await self._pages(resource, namespace, label_selector, metadata_only)
+            return await self._pages(resource, namespace, query, metadata_only)
 
     async def create(self, obj: Mapping[str, Any]) -> Object:
         """Create an object; Conflict where the name is taken."""
@@ -207,11 +210,9 @@ class Cluster:
         )
 
     async def _pages(
-        self, resource: Resource, namespace: str | None, label_selector: str | None, metadata_only: bool
+        self, resource: Resource, namespace: str | None, asked: Mapping[str, str], metadata_only: bool
     ) -> Objects:
-        query = {"limit": str(PAGE_SIZE)}
-        if label_selector:
-            query["labelSelector"] = label_selector
+        query = dict(asked)
         path, action = resource.path(namespace), _action("list", resource.kind, namespace, "*")
         accept = METADATA_LIST if metadata_only else None
         found: Objects = []

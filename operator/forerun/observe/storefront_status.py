@@ -1,10 +1,9 @@
 """The status of a Storefront: whether it is accepted, what is held, what was measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from forerun.domain.observation import LeadTime
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront
 from forerun.observe.conditions import Condition, merge_conditions
@@ -24,12 +23,12 @@ REFUSING = frozenset(
 def storefront_status(
     storefront: Storefront,
     holds: tuple[Hold, ...],
-    lead_times: Mapping[str, LeadTime],
+    tiers: Sequence[Mapping[str, Any]],
     learnt: Mapping[str, Any] | None,
     existing: Mapping[str, Any],
     now: datetime,
 ) -> dict[str, Any]:
-    """The whole status; equal to `existing` where nothing changed. `learnt` goes in as it is."""
+    """The whole status; equal to `existing` where nothing changed. `tiers` and `learnt` go in as they are."""
     refusing = next((hold for hold in holds if hold.reason in REFUSING), None)
     if refusing is None:
         accepted = Condition("Accepted", status=True, reason="Accepted")
@@ -39,15 +38,7 @@ def storefront_status(
     ready = Condition("Ready", accepted.status, accepted.reason, accepted.message)
     status = {
         "observedGeneration": storefront.generation,
-        "tiers": [
-            {
-                "name": tier.name,
-                "leadTimeSeconds": str(round(lead_times[tier.name].p95_seconds)),
-                "leadTimeSamples": lead_times[tier.name].samples,
-            }
-            for tier in storefront.tiers
-            if tier.name in lead_times
-        ],
+        "tiers": [*tiers],
         "summary": {"reason": accepted.reason},
         "conditions": merge_conditions(existing.get("conditions") or [], [ready, accepted], storefront.generation, now),
     }

@@ -1,9 +1,9 @@
 """The guards of a plan: an ordered chain over the raises of one stretch, each passes, caps, moves or holds.
 
 A guard is a function of `GuardInput` that returns verdicts; none is a pass. The order is: freshness, bounds, ramp,
-freeze, steadiness, pools, approval, budget. What moves a raise in time comes before what holds it against the previous
-plan, so that planning again moves nothing twice; the budget comes last, because only then is known what a plan costs.
-Quota belongs after `pools`, rollout in progress before `freeze`: one function and one line in `GUARDS` each.
+rollout, freeze, steadiness, pools, approval, budget. What moves a raise in time comes before what holds it against the
+previous plan, so that planning again moves nothing twice; the budget comes last, because only then is known what a plan
+costs. Quota belongs after `pools`: one function and one line in `GUARDS`.
 """
 
 import math
@@ -43,7 +43,14 @@ class Move:
     raises: Raises
 
 
-Verdict = Cap | Move | Hold
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Nothing is changed, but this stands against it."""
+
+    risk: Hold
+
+
+Verdict = Cap | Move | Risk | Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class Guarded:
 
     raises: dict[str, Raises]
     caps: tuple[Cap, ...] = ()
+    risks: tuple[Hold, ...] = ()
     holds: tuple[Hold, ...] = ()
 
 
@@ -128,6 +136,21 @@ def _earlier_by(raises: Raises, split: Raises, baseline: int) -> int:
         first = next((s.at for s in split if s.floor > before), step.at)
         earlier, before = max(earlier, step.at - first), step.floor
     return earlier
+
+
+def rollout(given: GuardInput) -> tuple[Verdict, ...]:
+    """A raise that falls into a rollout of the target's own is carried out all the same, and is told.
+
+    The rollout may outlast the start, and a raise adds pods of the old kind too; so to hold it would only risk the
+    start. What is lowered waits for the rollout's end: see `lowering`.
+    """
+    risks = []
+    for tier, raises in given.raised():
+        state = given.states[tier.name]
+        soon = given.now + given.order.ahead[tier.name]
+        if state.rollout is not None and any(step.at <= soon and step.floor > state.floor for step in raises):
+            risks.append(Risk(Hold(Reason.ROLLOUT_IN_PROGRESS, tier.name, state.rollout.numbers)))
+    return tuple(risks)
 
 
 def freeze(given: GuardInput) -> tuple[Verdict, ...]:
@@ -276,23 +299,26 @@ def _cap(given: GuardInput, tier: Tier, fits: int, reason: Reason) -> Cap:
     return Cap(tier.name, fits, top(given.raises[tier.name], given.baseline(tier.name)), reason)
 
 
-GUARDS: tuple[Guard, ...] = (freshness, bounds, ramp, freeze, steadiness, pools, approval, budget)
+GUARDS: tuple[Guard, ...] = (freshness, bounds, ramp, rollout, freeze, steadiness, pools, approval, budget)
 
 
 def guarded(given: GuardInput) -> Guarded:
     """The raises after all guards; what each of them had to say about it."""
     raises = dict(given.raises)
     caps: list[Cap] = []
+    risks: list[Hold] = []
     holds: list[Hold] = []
     for guard in GUARDS:
         for verdict in guard(replace(given, raises=raises)):
             if isinstance(verdict, Hold):
                 raises.pop(verdict.subject, None)
                 holds.append(verdict)
+            elif isinstance(verdict, Risk):
+                risks.append(verdict.risk)
             elif isinstance(verdict, Move):
                 raises = {**raises, verdict.tier: verdict.raises}
             elif verdict.fits < verdict.want:
                 baseline = given.baseline(verdict.tier)
                 raises = {**raises, verdict.tier: rising(capped(raises[verdict.tier], verdict.fits), baseline)}
                 caps.append(verdict)
-    return Guarded(raises, tuple(caps), tuple(holds))
+    return Guarded(raises, tuple(caps), tuple(risks), tuple(holds))

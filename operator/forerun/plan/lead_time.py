@@ -3,6 +3,35 @@
 from collections import deque
 from collections.abc import Sequence
 
+from forerun.domain.observation import LeadTime, LeadTimeSource
+
+# 1 - 0.95^14 = 51 %: from so many starts on, the longest is more likely than not at or above the true p95.
+ENOUGH_STARTS = 14
+
+
+def lead_from(measured: LeadTime | None, declared_seconds: float) -> float:
+    """The lead to plan with: as declared until measured; a few starts may lengthen it, only enough may shorten it.
+
+    Where starts were seen that waited for a node or pulled an image, it is theirs, if that is longer: a raise for a
+    campaign is larger than what the present nodes are used to, and whether they have room then is not known now.
+    """
+    if measured is None:
+        return declared_seconds
+    seen = max(measured.p95_seconds, measured.cold_p95_seconds or 0.0)
+    return seen if is_enough(measured) else max(declared_seconds, seen)
+
+
+def is_enough(measured: LeadTime) -> bool:
+    """Whether so many starts were measured that the declared lead time is not asked any more."""
+    return measured.samples >= ENOUGH_STARTS
+
+
+def source_of(measured: LeadTime, declared_seconds: float) -> LeadTimeSource:
+    """What `lead_from` has answered with."""
+    if is_enough(measured) or lead_from(measured, declared_seconds) > declared_seconds:
+        return LeadTimeSource.MEASURED
+    return LeadTimeSource.DECLARED
+
 
 def required(needs: Sequence[tuple[float, int]], end: float, lead_seconds: float) -> list[tuple[float, int]]:
     """`required(t) = max of need over [t, t + lead]`, as pieces (start, value), the last one (end, 0).

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from forerun.domain.capacity import FloorDecision, TierState
-from forerun.domain.ledger import LedgerEntry, Owner
+from forerun.domain.ledger import LedgerEntry
 from forerun.domain.observation import Sample
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Tier, TierRelease
@@ -18,9 +18,10 @@ _RISING = 1.05  # by more than demand's own noise, over the samples that a floor
 def lowered(present: Moment, here: Standing, entry: LedgerEntry, target: int) -> FloorDecision | Hold | None:
     """A lower floor, whole release at the baseline, a Hold, or None while a step is not due yet.
 
-    `target` is what the floor may come down to by plan. Rules, in this order: a tier that is never released stays; no
-    writes in a freeze; nothing without a fresh measurement, until the entry has expired; inside a window only on
-    evidence; consumers first; at most the policy's share of the surplus in a minute.
+    `target` is what the floor may come down to by plan. Rules, in this order: a tier that is never released stays;
+    nothing in a rollout of the target's own, until the entry has expired; no writes in a freeze; nothing without a
+    fresh measurement, until the entry has expired; inside a window only on evidence; consumers first; at most the
+    policy's share of the surplus in a minute.
     """
     if here.state.floor <= here.baseline:
         return _given_back(present, here, entry)
@@ -63,6 +64,9 @@ def _hold(here: Standing, reason: Reason, want: int) -> Hold:
 
 def _refused(present: Moment, here: Standing, target: int, *, expired: bool) -> Hold | None:
     """What stands against lowering anything at all."""
+    if here.state.rollout is not None and not expired:
+        # a scale down takes pods of both kinds, and nobody knows yet whether the new ones serve
+        return Hold(Reason.ROLLOUT_IN_PROGRESS, here.tier.name, here.state.rollout.numbers)
     if present.frozen:
         return _hold(here, Reason.FREEZE_WINDOW, target)
     if present.given.plan is None and present.windows:
@@ -76,7 +80,7 @@ def _least(present: Moment, here: Standing, entry: LedgerEntry, target: int, *, 
     """The lowest floor that what is known about demand allows."""
     if here.asking:
         return _evident(present, here, target)
-    if expired or isinstance(present.live, Hold) or entry.owner is not Owner.SCALE:
+    if expired or isinstance(present.live, Hold) or not entry.scales_alone:
         return target  # an autoscaler keeps scaling above the floor, on its own metric
     # nobody else scales this target: it keeps what demand fills, without headroom, so that it does come home
     filled = filled_replicas(here.tier, present.live.value)

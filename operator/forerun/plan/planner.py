@@ -157,7 +157,8 @@ def _joined(ground: Ground, cases: Sequence[Staircase]) -> _Drafted:
 
 
 def _risks(ground: Ground, case: Staircase, now: int) -> Iterator[Hold]:
-    """What one stretch falls short of: caps, and raises that begin too late."""
+    """What one stretch falls short of or runs into: caps, rollouts, and raises that begin too late."""
+    yield from case.risks
     for cap in case.caps:
         yield Hold(cap.reason, cap.tier, {"want": cap.want, "fits": cap.fits})
     yield from late_tiers(now, case.stretch, case.raises, ground.states, ground.order)

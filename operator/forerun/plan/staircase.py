@@ -43,6 +43,7 @@ class Staircase:
     replica_seconds: Mapping[str, int]  # above the baseline, per tier
     peak_rps: float = 0.0
     caps: tuple[Cap, ...] = ()
+    risks: tuple[Hold, ...] = ()
     holds: tuple[Hold, ...] = ()
 
 
@@ -92,7 +93,8 @@ def staircase(ground: Ground, stretch: Stretch) -> Staircase:
     seconds = _replica_seconds(ground, stretch, stairs)
     held = _as_planned(ground, stretch, {hold.subject for hold in after.holds})
     stairs = tuple(sorted((*stairs, *held), key=lambda stair: stair.at))
-    return Staircase(stretch, stairs, after.raises, seconds, records[-1].door_rps, after.caps, after.holds)
+    peak = records[-1].door_rps
+    return Staircase(stretch, stairs, after.raises, seconds, peak, after.caps, after.risks, after.holds)
 
 
 def _as_planned(ground: Ground, stretch: Stretch, tiers: set[str]) -> tuple[Stair, ...]:
@@ -133,6 +135,8 @@ def _raises(ground: Ground, stretch: Stretch, tier: Tier, records: Sequence[Reco
         return Hold(
             Reason.TARGET_NOT_FOUND, tier.name, detail="the target of the tier is not known; nothing is planned"
         )
+    if tier.memory_growth is not None:
+        return ()  # its pods grow, not their number
     needs: list[tuple[float, int]] = []
     for record in records:
         wanted = wanted_replicas(tier, record.door_rps)

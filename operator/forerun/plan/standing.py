@@ -119,6 +119,8 @@ def standing(moment: Moment, tier: Tier, state: TierState) -> Standing:
 
 
 def _live_need(moment: Moment, tier: Tier) -> int | None:
+    if tier.memory_growth is not None:
+        return None  # its pods grow, not their number
     need = moment.live if isinstance(moment.live, Hold) else size(tier, moment.live.value)
     return None if isinstance(need, Hold) else need
 

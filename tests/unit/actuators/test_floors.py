@@ -1,11 +1,14 @@
 """Which bounds are written, whose they are, and what is given back."""
 
+from dataclasses import replace
+
 import pytest
 from actuator_builders import entry, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forerun.actuators.floors import Standing, bounds_for, given_back, standing
+from forerun.actuators.floors import Standing, bounds_for, floor_of, given_back, standing
+from forerun.domain.fields import FloorField
 from forerun.domain.ledger import Bounds, Owner
 
 HPA, SO, SCALE = Owner.HPA, Owner.SCALED_OBJECT, Owner.SCALE
@@ -121,3 +124,34 @@ def test_any_series_of_floors_ends_at_the_baseline(baseline, floors, owner):
             assert given_back(seen, held) == before
         else:
             assert bounds == before
+
+
+class TestAFieldOfTheTarget:
+    FLOOR = FloorField("/spec/min", "/spec/max", absent=1)
+    COUNT = FloorField("/spec/size", is_count=True)
+
+    def seen(self, minimum, maximum, field=FLOOR):
+        return snapshot(Owner.FIELD, minimum, maximum, floor_field=field)
+
+    def test_the_ceiling_is_lifted_where_it_is_below_the_floor(self):
+        assert bounds_for(self.seen(2, 5), 9, 50) == Bounds(9, 9)
+        assert bounds_for(self.seen(2, 50), 9, 50) == Bounds(9, 50)
+
+    def test_absent_and_zero_are_no_ceiling_and_stay(self):
+        assert bounds_for(self.seen(2, None), 9, 50) == Bounds(9, None)
+        assert bounds_for(self.seen(2, 0), 9, 50) == Bounds(9, 0)
+
+    def test_a_count_has_no_ceiling(self):
+        assert bounds_for(self.seen(3, None, self.COUNT), 9, 50) == Bounds(9, None)
+
+    def test_an_absent_floor_is_what_the_kind_takes_it_for(self):
+        assert floor_of(Owner.FIELD, Bounds(None, None), self.FLOOR) == 1
+        assert floor_of(Owner.FIELD, Bounds(None, None), self.COUNT) == 0
+
+    def test_ours_the_baseline_and_somebody_else_s_are_told_apart(self):
+        ours = replace(entry(Owner.FIELD, Bounds(None, 5), (Bounds(9, 9),)), floor_field=self.FLOOR)
+        assert standing(self.seen(9, 9), ours) is Standing.OURS
+        assert standing(self.seen(None, 5), ours) is Standing.AT_BASELINE
+        assert standing(self.seen(1, 5), ours) is Standing.AT_BASELINE  # what absence amounts to
+        assert standing(self.seen(4, 5), ours) is Standing.FOREIGN
+        assert given_back(self.seen(9, 9), ours) == Bounds(None, 5)

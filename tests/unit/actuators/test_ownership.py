@@ -3,6 +3,7 @@
 import json
 
 from forerun.actuators.ownership import OWNERS_ANNOTATION, former_owners, without_us
+from forerun.domain.fields import FloorField
 from forerun.domain.ledger import Owner
 
 
@@ -85,3 +86,44 @@ def test_a_field_that_nobody_manages_any_more_goes_back_too():
     before = managed("argo", "replicas")
     note = former_owners(Owner.SCALE, raw(before))
     assert without_us(raw(managed("argo"), managed("forerun"), note=note)) == [before]
+
+
+POINTER = FloorField("/spec/predictor/minReplicas", "/spec/predictor/maxReplicas")
+GROUP = FloorField("/spec/workerGroupSpecs/[groupName=gpu]/minReplicas")
+KEPT = {"f:model": {}}
+
+
+def predictor(manager, *fields, operation="Apply", **others):
+    inner = {f"f:{name}": {} for name in fields} | others
+    made = {"manager": manager, "operation": operation, "apiVersion": "serving.kserve.io/v1beta1"}
+    return made | {"fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:predictor": inner}}}
+
+
+def test_a_field_deeper_in_the_object_is_noted_by_its_path_and_goes_back():
+    before = predictor("argo", "minReplicas", "maxReplicas", **KEPT)
+    note = former_owners(Owner.FIELD, raw(before), POINTER)
+    manager = [["argo", "Apply", "", "serving.kserve.io/v1beta1"]]
+    assert json.loads(note) == {
+        '["f:spec","f:predictor","f:minReplicas"]': manager,
+        '["f:spec","f:predictor","f:maxReplicas"]': manager,
+    }
+    ours = predictor("forerun", "minReplicas", "maxReplicas", operation="Update")
+    assert without_us(raw(predictor("argo", **KEPT), ours, note=note)) == [before]
+
+
+def test_a_list_that_is_owned_whole_goes_back_whole():
+    groups = {"workerGroupSpecs": [{"groupName": "gpu", "minReplicas": 2}]}
+    before = managed("argo", "workerGroupSpecs", "rayVersion")
+    note = former_owners(Owner.FIELD, raw(before) | {"spec": groups}, GROUP)
+    assert list(json.loads(note)) == ['["f:spec","f:workerGroupSpecs"]']
+    ours = managed("forerun", "workerGroupSpecs", operation="Update")
+    assert without_us(raw(managed("argo", "rayVersion"), ours, note=note)) == [
+        managed("argo", "rayVersion", "workerGroupSpecs")
+    ]
+
+
+def test_a_garbled_path_in_the_note_changes_nothing():
+    theirs = managed("argo", "minReplicas")
+    for name in ("[", "[1]", "[]", '["f:spec"]'):
+        note = json.dumps({name: [["x", "Apply", "", "v1"]]})
+        assert without_us(raw(theirs, managed("forerun", "maxReplicas"), note=note))[0]["manager"] == "argo"

@@ -21,6 +21,7 @@ from forerun.api.convert import (
 )
 from forerun.api.plans import figure
 from forerun.domain.capacity import CapacityPlan, Cost, Step
+from forerun.domain.fields import FloorField
 from forerun.domain.ledger import Bounds, LedgerEntry, Owner
 from forerun.domain.reason import Hold, Reason, Refusal
 from forerun.domain.storefront import TargetRef
@@ -81,6 +82,15 @@ entries = st.builds(
     contested=st.booleans(),
     drifted=st.booleans(),
     kept=st.booleans(),
+    floor_field=st.none()
+    | st.builds(
+        FloorField,
+        st.sampled_from(["/spec/size", "/spec/groups/[name=a]/min", "/metadata/annotations/own.example~1floor"]),
+        st.none() | st.just("/spec/max"),
+        is_count=st.booleans(),
+        absent=counts,
+        created=st.none() | st.just("/spec/template/metadata"),
+    ),
 )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from forerun.api.convert import storefront_from
+from forerun.domain.presets import PRESETS
 from forerun.domain.reason import Refusal
 from forerun.domain.storefront import Accelerator, Role, Storefront, TargetRef, TierRelease
 
@@ -131,3 +132,95 @@ def test_any_scalable_kind_may_be_a_target_and_groups_tell_them_apart(storefront
     found = with_tiers(storefront, tier("a", targetRef=rollout), tier("b", targetRef=other))
 
     assert isinstance(found, Storefront)
+
+
+def ray(kind="RayCluster", **more):
+    return tier("reco", targetRef={"apiVersion": "ray.io/v1", "kind": kind, "name": "reco"}, **more)
+
+
+def own_kind(**field):
+    return tier("own", targetRef={"apiVersion": "shop.example/v1", "kind": "Pool", "name": "own"}, scaleField={**field})
+
+
+def test_a_known_kind_needs_no_scale_field(storefront):
+    (found,) = with_tiers(storefront, ray()).tiers
+    assert found.field_target.floor.minimum == "/spec/workerGroupSpecs/[groupName]/minReplicas"
+    assert not found.field_target.is_declared
+
+
+def test_a_worker_group_may_be_named(storefront):
+    (found,) = with_tiers(storefront, ray(scaleField={"element": "gpu"})).tiers
+    assert found.field_target.floor.minimum == "/spec/workerGroupSpecs/[groupName=gpu]/minReplicas"
+    assert found.field_target.floor.maximum == "/spec/workerGroupSpecs/[groupName=gpu]/maxReplicas"
+    assert ("ray.io/group", "gpu") in found.field_target.pod_labels
+
+
+def test_any_kind_with_a_declared_field(storefront):
+    field = {
+        "minReplicas": "/spec/pools/[name=a]/min",
+        "maxReplicas": "/spec/pools/[name=a]/max",
+        "ready": "/status/ready",
+        "podLabels": {"app": "own"},
+    }
+    (found,) = with_tiers(storefront, own_kind(**field)).tiers
+    target = found.field_target
+    assert (target.floor.minimum, target.floor.maximum) == (field["minReplicas"], field["maxReplicas"])
+    assert (target.ready, target.pod_labels) == ("/status/ready", (("app", "own"),))
+    assert (target.is_declared, target.floor.is_count) == (True, False)
+
+
+def test_a_count_is_no_floor(storefront):
+    (found,) = with_tiers(storefront, own_kind(replicas="/spec/size")).tiers
+    assert found.field_target.floor.is_count
+
+
+@pytest.mark.parametrize("preset", [key for key, preset in PRESETS.items() if preset.is_stateful])
+def test_no_stateful_kind_is_shrunk_unless_asked(storefront, preset):
+    group, kind = preset
+    target = {"apiVersion": f"{group}/v1", "kind": kind, "name": "store"}
+    found = with_tiers(
+        storefront,
+        tier("store", role="Custom", targetRef=target),
+        tier("asked", role="Custom", targetRef={**target, "name": "asked"}, release="Gradual"),
+        tier(
+            "declared",
+            role="Custom",
+            targetRef={**target, "name": "declared"},
+            scaleField={"replicas": PRESETS[preset].floor.minimum},
+        ),
+    )
+    assert [tier.release for tier in found.tiers] == [TierRelease.NEVER, TierRelease.GRADUAL, TierRelease.NEVER]
+
+
+@pytest.mark.parametrize(
+    ("made", "field", "said"),
+    [
+        (own_kind(), "scaleField", "Pool is no known kind: name the field"),
+        (own_kind(minReplicas="/spec/a", replicas="/spec/b"), "scaleField", "not both"),
+        (own_kind(replicas="/spec/a", maxReplicas="/spec/b"), "scaleField.maxReplicas", "goes with minReplicas"),
+        (own_kind(replicas="/spec/a", element="x"), "scaleField.element", "[key=value]"),
+        (own_kind(replicas="/status/a"), "scaleField.replicas", "into spec or metadata/annotations"),
+        (own_kind(replicas="spec.a"), "scaleField.replicas", "JSON pointer"),
+        (own_kind(replicas="/spec"), "scaleField.replicas", "JSON pointer"),
+        (own_kind(replicas="/spec/a~2"), "scaleField.replicas", "JSON pointer"),
+        (own_kind(replicas="/metadata/labels/a"), "scaleField.replicas", "JSON pointer"),
+        (own_kind(replicas="/metadata/annotations/forerun.dev~1ledger"), "scaleField.replicas", "of Forerun"),
+        (own_kind(replicas="/spec/a", ready="/spec/b"), "scaleField.ready", "into status"),
+        (ray(kind="RayJob", scaleField={"element": "gpu"}), "scaleField.element", "RayCluster and RayService only"),
+        (tier("web", scaleField={"replicas": "/spec/replicas"}), "scaleField", "is not for Deployment"),
+        (
+            tier(
+                "web",
+                targetRef={"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "web"},
+                scaleField={"minReplicas": "/spec/minReplicas"},
+            ),
+            "scaleField",
+            "is not for HorizontalPodAutoscaler",
+        ),
+    ],
+)
+def test_misfits_of_a_scale_field(storefront, made, field, said):
+    found = with_tiers(storefront, made)
+    assert isinstance(found, Refusal)
+    assert found.field == f"spec.tiers[0].{field}"
+    assert said in found.remedy

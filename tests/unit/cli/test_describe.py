@@ -45,20 +45,20 @@ PLAN = {
 }
 
 
-def printed(campaign):
+def printed(campaign, storefront=None):
     out = io.StringIO()
     console = Console(file=out, soft_wrap=True, highlight=False, width=80)
-    for part in screen("shop", campaign):
+    for part in screen("shop", campaign, storefront):
         console.print(part)
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def test_the_screen():
-    assert printed(LIVE) == [
+    assert printed(LIVE, STOREFRONT) == [
         "shop/sale  Live  2026-11-27T07:00:00Z to 2026-11-27T11:00:00Z",
         "peak 3280/s (p90 6210, p99 9950) about 2026-11-27T07:12:00Z",
-        "Tier  Floor  Ready  Required",
-        "web   9      ?      9",
+        "Tier  Floor  Ready  Required  Lead time",
+        "web   9      ?      9         31 s (p95 of 40 starts)",
         "CapacityReady: False web ?/9",
         "hold: web: [3 of 4] samples agree",  # brackets are text, not markup
         "kept: cache; `forerun release sale --tier NAME` gives it back",
@@ -79,6 +79,28 @@ def test_why():
         "    capacity ?/s a replica, lead time 31 s (p95 of 40 starts)",
         "    raised on HorizontalPodAutoscaler/nginx from 2 (drifted: left as somebody set it); to be given back at the latest 2026-11-27T13:00:00Z",
         "  hold: web: [3 of 4] samples agree",
+    ]
+
+
+def test_why_tells_where_the_time_of_a_start_goes():
+    parts = [
+        {"name": "NodeWait", "p50Seconds": 31, "p95Seconds": 95, "starts": 9},
+        {"name": "ImagePull", "p50Seconds": 12, "p95Seconds": 29, "starts": 4},
+        {"name": "WarmUp", "p50Seconds": 40, "p95Seconds": 44, "starts": 9},
+    ]
+    start_up = {"p50Seconds": 84, "p95Seconds": 171, "coldP95Seconds": 180, "coldStarts": 4, "parts": parts}
+    measured = {
+        "name": "web",
+        "leadTimeSeconds": "300",
+        "leadTimeSamples": 9,
+        "leadTimeSource": "Declared",
+        "startUp": start_up,
+    }
+    lines = reasons(LIVE, PLAN, {**STOREFRONT, "status": {"tiers": [measured]}}, NOW)
+    assert lines[5:8] == [
+        "    capacity ?/s a replica, lead time 300 s as declared (9 starts measured, enough are 14)",
+        "    half of the starts take up to 84 s: node 31 s, image 12 s, warm-up 40 s",
+        "    4 waited for a node or pulled an image: p95 180 s",
     ]
 
 

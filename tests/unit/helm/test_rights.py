@@ -100,6 +100,27 @@ def test_extra_target_gets_the_rules_of_a_deployment(helm):
     assert verbs("deployments")
 
 
+def test_room_ahead_of_pods_is_granted_only_where_it_is_asked_for(helm):
+    def making(**values: Any) -> set[str]:
+        rules = rules_of(helm.objects(**values), "ClusterRoleBinding")
+        return {name for rule in rules if "create" in rule["verbs"] for name in rule["resources"]}
+
+    room = {"deployments", "daemonsets", "podtemplates", "capacitybuffers"}
+    assert not making() & room
+    assert making(capacityAhead={"enabled": True}) >= room
+    assert not [o for o in helm.objects() if o["kind"] == "PriorityClass"]
+
+
+def test_placeholders_give_way_to_every_pod(helm):
+    made = helm.one("PriorityClass", capacityAhead={"enabled": True})
+    assert made["value"] < 0
+    assert (made["preemptionPolicy"], made["globalDefault"]) == ("Never", False)
+    container = helm.one("Deployment", capacityAhead={"enabled": True})["spec"]["template"]["spec"]["containers"][0]
+    told = {v["name"]: v.get("value") for v in container["env"]}
+    assert told["FORERUN_PLACEHOLDER_PRIORITY_CLASS"] == made["metadata"]["name"]
+    assert told["FORERUN_CAPACITY_AHEAD"] == "true"
+
+
 def test_roles_for_people_are_added_to_kubernetes_own_only_when_asked(helm):
     def added(**values: Any) -> dict[str, str]:
         return {

@@ -23,6 +23,7 @@ from forerun.domain.observation import Sample
 from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import TierRelease
+from forerun.domain.target import Rollout
 from forerun.plan.due import decide
 from forerun.plan.inputs import DueInput, PlanInput
 from forerun.plan.planner import make_plan
@@ -346,3 +347,39 @@ class TestGivingBack:
         # replanned without the one that is over
         alone = plan_of(scheduled=both[1:], forecast=forecast)
         assert summaries(due(8000, floor=10, plan=alone, campaigns=both[1:])) == [("web", 9, Reason.EVIDENCE)]
+
+
+class TestInARollout:
+    ROLLOUT = Rollout(updated=3, replicas=10)
+
+    def rolling(self, floor, **fields):
+        return {"tiers": (make_state("web", 2, floor, rollout=self.ROLLOUT, **fields),)}
+
+    def test_what_is_due_is_raised(self):
+        assert summaries(due(3450, **self.rolling(2))) == [("web", 10, Reason.CAMPAIGN)]
+
+    def test_live_demand_is_served(self):
+        found = due(4000, floor=10, demand=(1500.0,), **self.rolling(10))
+        assert summaries(found) == [("web", 16, Reason.LIVE_DEMAND)]
+
+    def test_nothing_is_given_back_until_it_is_over(self):
+        over = {"demand": (50.0,) * 5, "floor": 10}
+        assert summaries(due(7900, **over)) == [("web", 9, Reason.RELEASING)]
+        held = only(due(7900, **over, **self.rolling(10)))
+        assert summary(held) == ("web", Reason.ROLLOUT_IN_PROGRESS)
+        assert held.numbers == {"updated": 3, "replicas": 10}
+
+    def test_nothing_is_lowered_inside_a_window(self):
+        quiet = {"demand": (50.0,) * 5, "floor": 30}
+        assert only(due(5000, **quiet)).floor < 30
+        assert summaries(due(5000, **quiet, **self.rolling(30))) == [("web", Reason.ROLLOUT_IN_PROGRESS)]
+
+    def test_a_rollout_that_never_ends_does_not_keep_a_raise_for_ever(self):
+        entry = make_entry("web", 10)
+        late = (entry.expires - NOON).total_seconds()
+        found = only(due(late, floor=10, live=(), ledger=(entry,), **self.rolling(10)))
+        assert (found.reason, found.floor) == (Reason.EXPIRED, 9)
+
+    def test_the_entry_is_closed_where_nothing_of_ours_stands(self):
+        found = only(due(7900, floor=2, ledger=(make_entry("web", 10),), **self.rolling(2)))
+        assert found.release

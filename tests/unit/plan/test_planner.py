@@ -21,6 +21,7 @@ from forerun.domain.campaign import Budget, Mode, Occurrence
 from forerun.domain.policy import Policy, Pool
 from forerun.domain.reason import Reason
 from forerun.domain.storefront import Accelerator, TierRelease
+from forerun.domain.target import Rollout
 from forerun.plan.inputs import PlanInput
 from forerun.plan.planner import make_plan
 
@@ -403,3 +404,20 @@ def test_a_tier_whose_target_is_not_known_is_not_planned():
     assert steps_of(plan, "cache") == []
     assert raises_of(plan) == [(3450, 10)]
     assert (Reason.TARGET_NOT_FOUND, "cache") in {(hold.reason, hold.subject) for hold in plan.holds}
+
+
+def test_a_rollout_moves_no_raise_and_is_told_where_it_runs_into_one():
+    """The raise of 120 s of lead and 30 s of margin begins at 3450; a rollout that may outlast that is a risk."""
+    rolling = (make_state("web", 2, rollout=Rollout(3, 10)),)
+    soon = replace(plan_input(tiers=rolling), now=at(3400))
+    told = make_plan(soon)
+    assert risks_of(told)[Reason.ROLLOUT_IN_PROGRESS] == {"updated": 3, "replicas": 10}
+    assert told.steps == make_plan(replace(soon, tiers=(make_state("web", 2),))).steps
+    assert not told.holds
+
+
+def test_a_rollout_long_before_the_raise_or_after_it_is_no_risk():
+    rolling = (make_state("web", 2, rollout=Rollout(3, 10)),)
+    assert Reason.ROLLOUT_IN_PROGRESS not in risks_of(make_plan(plan_input(tiers=rolling)))
+    raised = (make_state("web", 2, 10, rollout=Rollout(3, 10)),)
+    assert Reason.ROLLOUT_IN_PROGRESS not in risks_of(make_plan(replace(plan_input(tiers=raised), now=at(3500))))
