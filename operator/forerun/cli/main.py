@@ -13,6 +13,7 @@ COMMANDS = {
     "plan": "forerun.cli.plan:plan",
     "simulate": "forerun.cli.simulate:simulate",
     "backtest": "forerun.cli.backtest:backtest",
+    "calibrate": "forerun.cli.calibrate:calibrate",
     "crds": "forerun.cli.crds:crds",
     "status": "forerun.cli.status:status",
     "why": "forerun.cli.why:why",

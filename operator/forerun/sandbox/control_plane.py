@@ -11,7 +11,7 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,7 @@ class ControlPlane:
     minutes where they must be built. `downscale_stabilization_seconds` is the HPA's window
     for scaling down (300 s by default in Kubernetes, too long to watch). `flags` are more
     flags of components, without dashes: `{"kube-apiserver": {"v": "4"}}`.
+    `names` are more names and addresses of the API server's certificate.
     `unlimited_requests` lifts the limits of requests per second, for benchmarks.
     """
 
@@ -56,10 +57,12 @@ class ControlPlane:
         downscale_stabilization_seconds: float = 5.0,
         unlimited_requests: bool = False,
         flags: Mapping[str, Mapping[str, str]] | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         self._given = binaries
         self._parent = parent
         self._unlimited = unlimited_requests
+        self._names = (EXTERNAL_METRICS_HOST, *names)
         self._flags: dict[str, dict[str, str]] = {
             "kube-controller-manager": {
                 "horizontal-pod-autoscaler-sync-period": f"{hpa_sync_seconds:g}s",
@@ -241,7 +244,7 @@ class ControlPlane:
             "bindAddress": "127.0.0.1",
             "etcdPeerPort": peer,
             # the aggregated API of sandbox.external_metrics serves with the same certificate
-            "kubeApiserverCertSANs": [EXTERNAL_METRICS_HOST],
+            "kubeApiserverCertSANs": list(self._names),
             "disableQPSLimits": self._unlimited,
         }
         config = {

@@ -14,6 +14,7 @@ KWOK = "v0.8.0"
 HELM = "v3.22.0"
 PROMETHEUS = "v3.16.0"
 PROMETHEUS_MODULE = "v0.316.0"  # how the Go module of that release counts
+CONTAINERD = "v2.1.9"  # built for `make e2e` alone, as are kubelet and kube-proxy
 KEDA = "v2.21.0"  # built for `make bench-live` alone
 
 GO_MINIMUM = (1, 26, 7)  # the newest that a go.mod below asks for
@@ -36,9 +37,13 @@ _LINKED: Mapping[str, Mapping[str, str]] = {
         "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": _MINOR,
     },
     "prometheus": {"github.com/prometheus/common/version.Version": PROMETHEUS.removeprefix("v")},
+    "containerd": {"github.com/containerd/containerd/v2/version.Version": CONTAINERD},
     "keda": {"github.com/kedacore/keda/v2/version.Version": KEDA.removeprefix("v")},
 }
 """Package variable -> value that a release build sets and a plain one leaves empty."""
+
+
+_CONTAINERD_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,27 @@ KEDA_BUILD = GoBuild(
     linked=_LINKED["keda"],
 )
 
-ON_DEMAND: tuple[GoBuild, ...] = (KEDA_BUILD,)
-"""What only some benchmark needs: no part of PROGRAMS, and of a folder of its own in the cache."""
+NODE_BUILDS: tuple[GoBuild, ...] = (
+    GoBuild(
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")},
+        KUBERNETES,
+        30,  # after the other programs of Kubernetes, with which it shares most packages
+        folder="kubernetes",
+        linked=_LINKED["kubernetes"],
+    ),
+    GoBuild(
+        {name: f"github.com/containerd/containerd/v2/cmd/{name}" for name in _CONTAINERD_PROGRAMS},
+        CONTAINERD,
+        60,
+        folder="containerd",
+        tags="no_btrfs,no_devmapper,no_zfs",
+        linked=_LINKED["containerd"],
+    ),
+)
+"""The programs of a real node."""
+
+ON_DEMAND: tuple[GoBuild, ...] = (KEDA_BUILD, *NODE_BUILDS)
+"""What only a benchmark or the end-to-end test needs: no part of PROGRAMS, and of a folder of its own in the cache."""
 
 
 def digest(builds: tuple[GoBuild, ...] = BUILDS) -> str:

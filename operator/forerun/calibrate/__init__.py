@@ -1,0 +1,1 @@
+"""How much one replica serves within a latency objective: measured, and written into the Storefront's file."""
