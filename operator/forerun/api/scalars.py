@@ -123,6 +123,11 @@ class Decimal(Scalar):
         }
 
 
+def decimal(value: float) -> str:
+    """As `Decimal` reads it back: digits and at most one point."""
+    return f"{value:.9f}".rstrip("0").rstrip(".")
+
+
 def _cel_double(number: float) -> str:
     """A double literal of CEL; repr would write 1e+16, which reads worse in a CRD."""
     text = format(number, ".9f").rstrip("0")

@@ -4,10 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -55,15 +52,9 @@ def verify(files: tuple[str, ...], head: str | None, from_start: bool, output: s
 def _lines(files: tuple[str, ...]) -> Iterator[bytes]:
     """The lines of all files, one after the other."""
     for name in files:
-        with ExitStack() as stack:
-            for line in _opened(name, stack):
-                yield line.removesuffix(b"\n")
-
-
-def _opened(name: str, stack: ExitStack) -> BinaryIO:
-    if name == "-":
-        return sys.stdin.buffer
-    try:
-        return stack.enter_context(Path(name).open("rb"))
-    except OSError as error:
-        raise BadInput(f"{name}: {error.strerror}") from None
+        try:
+            with click.open_file(name, "rb") as stream:
+                for line in stream:
+                    yield line.removesuffix(b"\n")
+        except OSError as error:
+            raise BadInput(f"{name}: {error.strerror}") from None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from forerun.api.scalars import decimal
 from forerun.calibrate.load import LoadGenerator, Target, TargetError
 from forerun.calibrate.search import (
     Answer,
@@ -198,11 +199,6 @@ def _document(
             for step in measured
         ],
     }
-
-
-def decimal(value: float) -> str:
-    """As the API stores it: digits and at most one point."""
-    return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 def _address(url: str) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from string import Template
 
+from forerun.api.scalars import decimal
 from forerun.sandbox.demo.scenario import UTILISATION, DeclaredEvent, DemoTier, Scenario, campaign_type, slug
 
 NAMESPACE = "shop"
@@ -56,7 +57,7 @@ def _campaign(
         "end": _quoted(_instant(scenario.real(event.end, starts_at))),
         "hold": f"{HOLD_SECONDS}s",
         "step_percent": str(STEP_PERCENT),
-        "expected": "{}" if multiplier is None else f"{{multiplier: {_quoted(_decimal(multiplier))}}}",
+        "expected": "{}" if multiplier is None else f"{{multiplier: {_quoted(decimal(multiplier))}}}",
     }
     return _render("40-campaign.yaml", values)
 
@@ -77,7 +78,7 @@ def _tier_values(tier: DemoTier) -> dict[str, str]:
         "start_up": _quoted(f"{tier.kind.start_up_seconds}s"),
         "lead": f"{tier.lead_seconds}s",
         "calls": _quoted(f"{tier.kind.demand_per_request:g}"),
-        "capacity": _quoted(_decimal(tier.capacity_rps)),
+        "capacity": _quoted(decimal(tier.capacity_rps)),
         "target": f"{max(1, round(target * 1000))}m",
     }
 
@@ -85,10 +86,6 @@ def _tier_values(tier: DemoTier) -> dict[str, str]:
 def _render(name: str, values: dict[str, str]) -> str:
     text = (resources.files("forerun.sandbox") / "shop" / name).read_text(encoding="utf-8")
     return Template(text).substitute(values)
-
-
-def _decimal(value: float) -> str:
-    return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 def _instant(at: datetime) -> str:
