@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Settings:
     tick_seconds: float = 1.0
     metric_interval_seconds: float = 5.0  # live demand, while a window is near or open
     metric_max_age_seconds: float = 120.0  # older is stale
-    metrics_allowed_cidrs: tuple[str, ...] = ()  # asked although loopback, link-local or the like
+    metrics_allowed_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()  # asked although loopback, link-local or the like
     history_seconds: float = 28 * 86400.0
     history_step_seconds: float = 300.0
     history_refresh_seconds: float = 3600.0
@@ -43,13 +44,17 @@ class Settings:
             text = environment.get(variable)
             if text is None:
                 continue
-            values[field.name] = _parse(variable, text, field.default)
+            values[field.name] = (
+                _networks(variable, text)
+                if field.name == "metrics_allowed_cidrs"
+                else _parse(variable, text, field.default)
+            )
         return cls(**values)  # type: ignore[arg-type]
 
 
 def _parse(variable: str, text: str, default: object) -> object:
     if isinstance(default, tuple):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        return _parts(text)
     if isinstance(default, int | float):
         kind = type(default)
         try:
@@ -60,3 +65,19 @@ def _parse(variable: str, text: str, default: object) -> object:
             raise ValueError(f"{variable}: must be finite and not negative, is {text!r}")
         return number
     return text
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _networks(variable: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks = []
+    for part in _parts(text):
+        try:
+            networks.append(ip_network(part, strict=False))
+        except ValueError:
+            raise ValueError(
+                f"{variable}: must be addresses or CIDRs such as 10.0.0.0/8, separated by commas; {part!r} is none"
+            ) from None
+    return tuple(networks)

@@ -5,6 +5,7 @@ import math
 import socket
 import time
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
 import pytest_asyncio
@@ -98,7 +99,7 @@ async def scraped(prometheus_binary, tmp_path_factory):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def signals():
-    signals = PrometheusSignals(max_age_seconds=30.0, allowed_cidrs=("127.0.0.0/8", "::1"))
+    signals = PrometheusSignals(max_age_seconds=30.0, allowed_cidrs=(ip_network("127.0.0.0/8"), ip_network("::1")))
     yield signals
     await signals.close()
 

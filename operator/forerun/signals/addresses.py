@@ -5,7 +5,7 @@ itself, its node or the cloud's metadata service is not connected to unless the 
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -13,11 +13,6 @@ Network = IPv4Network | IPv6Network
 # Metadata services that stand outside the link-local ranges: AWS over IPv6, Alibaba, Oracle.
 _METADATA = {ip_address("fd00:ec2::254"), ip_address("100.100.100.200"), ip_address("192.0.0.192")}
 _NAT64 = IPv6Network("64:ff9b::/96")
-
-
-def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """CIDRs or single addresses; ValueError names the first that is none."""
-    return tuple(ip_network(text, strict=False) for text in texts)
 
 
 def refused(text: str, allowed: Sequence[Network] = ()) -> str | None:

@@ -21,7 +21,7 @@ from urllib3.util.retry import Retry
 from forerun.domain.observation import DemandSeries, Measurement, Sample
 from forerun.domain.policy import MetricsSource
 from forerun.domain.reason import Hold, Reason
-from forerun.signals.addresses import networks
+from forerun.signals.addresses import Network
 from forerun.signals.confinement import unconfined
 from forerun.signals.session import AddressRefusedError, ConfinedSession
 
@@ -38,11 +38,11 @@ class PrometheusSignals:
     """Asks in at most `max_concurrency` threads; what is older than `max_age_seconds` is stale."""
 
     def __init__(
-        self, max_age_seconds: float = 120.0, max_concurrency: int = 8, allowed_cidrs: Sequence[str] = ()
+        self, max_age_seconds: float = 120.0, max_concurrency: int = 8, allowed_cidrs: Sequence[Network] = ()
     ) -> None:
         """`allowed_cidrs`: addresses that are asked although they are loopback, link-local or the like."""
         self._max_age_seconds = max_age_seconds
-        self._allowed = networks(allowed_cidrs)
+        self._allowed = tuple(allowed_cidrs)
         self._threads = ThreadPoolExecutor(max_concurrency, thread_name_prefix="prometheus")
         self._local = threading.local()
         self._free = asyncio.Semaphore(max_concurrency)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from forerun.settings import Settings
 
+NETWORKS = (ip_network("10.0.0.0/8"), ip_network("::1"))
 # the chart sets these itself
 CHART_OWNED = {"namespace", "watch_namespaces", "identity", "lease_name", "health_port"}
 
@@ -111,7 +113,7 @@ def test_settings_arrive_in_the_operator_as_they_were_set(helm, schema):
         number = (3_000_000 + position) if isinstance(field.default, int) else (3_000_000.0, 0.25, 1.5)[position % 3]
         texts = {str: "text", tuple: "10.0.0.0/8,::1"}
         values["settings"][name] = texts.get(type(field.default), number)
-        expected[field.name] = ("10.0.0.0/8", "::1") if field.default == () else values["settings"][name]
+        expected[field.name] = NETWORKS if field.default == () else values["settings"][name]
     container = helm.one("Deployment", **values)["spec"]["template"]["spec"]["containers"][0]
     environment = {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
     known = {f"FORERUN_{field.name.upper()}" for field in fields(Settings)}

@@ -6,6 +6,7 @@ import math
 import socket
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
 from aiohttp import web
@@ -16,7 +17,7 @@ from forerun.domain.reason import Hold, Reason
 from forerun.signals.prometheus import PrometheusSignals, measured
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
-LOOPBACK = ("127.0.0.0/8", "::1")
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 @pytest.fixture
