@@ -65,9 +65,12 @@ class TestOracle:
 
     def test_what_nobody_else_scales_keeps_what_demand_fills(self):
         plain = Facts("web", 100.0, 1.0, baseline=2, most=50, scaled=False)
+        over = (Window(0.0, 50.0, on=True),)
         judge = oracle(*[(2850.0, "")] * 5, tier=plain)
-        judge.judge(20_000.0, (), [30], [28])
-        assert judge.faults
+        judge.judge(104.0, over, [30], [29])
+        assert (judge.faults, judge.released) == ([], 1)
+        judge.judge(164.0, over, [29], [28])
+        assert len(judge.faults) == 1
 
     def test_after_the_expiry_nothing_has_to_be_known(self):
         judge = oracle((300.0, ""))
