@@ -1,8 +1,18 @@
 """One frozen object of settings, read once from the environment (`FORERUN_*`)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"must be addresses or CIDRs such as 10.0.0.0/8, separated by commas; {text!r} is none"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +27,8 @@ class Settings:
     tick_seconds: float = 1.0
     metric_interval_seconds: float = 5.0  # live demand, while a window is near or open
     metric_max_age_seconds: float = 120.0  # older is stale
-    metrics_allowed_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()  # asked although loopback, link-local or the like
+    # asked although loopback, link-local or the like
+    metrics_allowed_cidrs: tuple[IPv4Network | IPv6Network, ...] = field(default=(), metadata={"each": _network})
     history_seconds: float = 28 * 86400.0
     history_step_seconds: float = 300.0
     history_refresh_seconds: float = 3600.0
@@ -39,24 +50,24 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read `FORERUN_*`; ValueError names the variable and what it must be."""
         values: dict[str, object] = {}
-        for field in fields(cls):
-            variable = f"FORERUN_{field.name.upper()}"
+        for setting in fields(cls):
+            variable = f"FORERUN_{setting.name.upper()}"
             text = environment.get(variable)
             if text is None:
                 continue
-            values[field.name] = (
-                _networks(variable, text)
-                if field.name == "metrics_allowed_cidrs"
-                else _parse(variable, text, field.default)
-            )
+            values[setting.name] = _parse(variable, text, setting)
         return cls(**values)  # type: ignore[arg-type]
 
 
-def _parse(variable: str, text: str, default: object) -> object:
-    if isinstance(default, tuple):
-        return _parts(text)
-    if isinstance(default, int | float):
-        kind = type(default)
+def _parse(variable: str, text: str, setting: Field[Any]) -> object:
+    if isinstance(setting.default, tuple):
+        each = setting.metadata.get("each", str)
+        try:
+            return tuple(each(part.strip()) for part in text.split(",") if part.strip())
+        except ValueError as error:
+            raise ValueError(f"{variable}: {error}") from None
+    if isinstance(setting.default, int | float):
+        kind = type(setting.default)
         try:
             number = kind(text)
         except ValueError:
@@ -65,19 +76,3 @@ def _parse(variable: str, text: str, default: object) -> object:
             raise ValueError(f"{variable}: must be finite and not negative, is {text!r}")
         return number
     return text
-
-
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _networks(variable: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    networks = []
-    for part in _parts(text):
-        try:
-            networks.append(ip_network(part, strict=False))
-        except ValueError:
-            raise ValueError(
-                f"{variable}: must be addresses or CIDRs such as 10.0.0.0/8, separated by commas; {part!r} is none"
-            ) from None
-    return tuple(networks)
