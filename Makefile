@@ -14,7 +14,8 @@ unexport PYTHONDONTWRITEBYTECODE
 INDEX = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"
 UV = $(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help setup binaries demo test lint verify manifests bench bench-control-loop bench-forecast bench-arena bench-live test-hostile lock clean
+.PHONY: help setup binaries demo test lint verify manifests bench bench-control-loop bench-forecast bench-arena bench-live \
+  test-lies test-antagonists test-hostile test-mutants lock clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -58,8 +59,17 @@ bench-arena: $(READY) $(STAMPS)/backtest ## compare with the HPA, KEDA cron and 
 bench-live: setup binaries ## run beside the real KEDA and the real HPA, at ten times the speed (18 minutes; KEDA is built once, 9 minutes)
 	@$(BIN)/python tests/benchmarks/live.py $(ARGS)
 
+test-lies: $(READY) ## 100,000 simulated campaign-hours of lying metrics; goes on where it was cut off
+	@$(BIN)/python -m tests.faults.metric_lies $(ARGS)
+
+test-antagonists: $(READY) ## 2,000 interleavings of users, GitOps, autoscalers and crashes, in memory
+	@$(BIN)/python -m tests.faults.antagonists $(ARGS)
+
 test-hostile: $(READY) ## 200,000 malformed and hostile objects, in process; goes on where it was cut off
 	@$(BIN)/python -m tests.faults.hostile $(ARGS)
+
+test-mutants: $(READY) ## seed faults in ledger, give-back, lease and guards; the tests have to notice them
+	@$(BIN)/python -m tests.faults.mutation $(ARGS)
 
 lock: setup ## pin the newest versions that fit anew: the four requirements*.lock
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/lock.py

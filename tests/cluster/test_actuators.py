@@ -383,9 +383,9 @@ async def test_a_foreign_edit_is_drift_and_left_alone_but_for_our_marks(shop):
     outcome = await restore(shop.cluster, shop.namespace, snapshot, entry)
     assert isinstance(outcome, Hold) and outcome.reason is Reason.DRIFTED
     assert (await shop.snapshot()).bounds == Bounds(5, 20)
-    assert isinstance(await forget(shop.cluster, shop.namespace, snapshot), Written)
+    assert isinstance(await forget(shop.cluster, shop.namespace, snapshot, entry), Written)
     left = await shop.get(snapshot.owner_ref)
-    assert bounds_and_marks(left) == (5, 20, False)
+    assert bounds_and_marks(left) == (5, 10, False)  # their minimum, and the maximum that we had lifted goes back
 
 
 async def test_their_maximum_stays_where_only_the_minimum_was_ours(shop):
@@ -416,7 +416,7 @@ async def test_a_restore_that_was_cut_short_is_finished_by_the_next(shop, cluste
     # behind the fence: whatever still wanted to write would be held
     read_only = await Cluster.connect(str(control_plane.kubeconfig))
     read_only.fence = lambda: False
-    assert isinstance(await forget(read_only, shop.namespace, snapshot), Written), "nothing is left to write"
+    assert isinstance(await forget(read_only, shop.namespace, snapshot, entry), Written), "nothing is left to write"
     await read_only.close()
 
 
@@ -435,7 +435,7 @@ async def test_an_object_made_anew_under_the_same_name_is_not_ours(shop):
     stale = replace(old, owner_resource_version=new.owner_resource_version)
     for outcome in (
         await write_floor(shop.cluster, shop.namespace, stale, Bounds(30, 30), NOTE),
-        await forget(shop.cluster, shop.namespace, stale),
+        await forget(shop.cluster, shop.namespace, stale, entry),
     ):
         assert isinstance(outcome, Hold) and outcome.reason is Reason.CONFLICT
     assert (await shop.snapshot()).bounds == Bounds(20, 20)

@@ -120,13 +120,15 @@ def check_rate(world: World, rate: float) -> None:
 
 def settle(world: World, policy: Policy) -> None:
     """All campaigns are over and demand is a measured zero: tick until nothing is left to do."""
+    live: list[Sample] = []
     for _ in range(3000):
         world.now += 60
+        live = [*live[-9:], Sample(at(world.now), 0.0)]
         given_input = DueInput(
             now=at(world.now),
             storefront=world.storefront,
             tiers=world.states(),
-            live=(Sample(at(world.now), 0.0),),
+            live=tuple(live),
             policy=policy,
             ledger=tuple(world.entries.values()),
         )

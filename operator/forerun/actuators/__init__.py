@@ -5,18 +5,22 @@ subresource). Does not belong here: when and how high; the ledger is committed b
 caller before anything here is called. Ordinary refusals are returned as `Hold`.
 """
 
-from forerun.actuators.floors import Standing, bounds_for, standing
+from forerun.actuators.floors import Standing, bounds_for, noted_baseline, standing, stands, still_written
 from forerun.actuators.reading import read_target
-from forerun.actuators.restoring import forget, restore
+from forerun.actuators.restoring import abandon, forget, restore
 from forerun.actuators.writing import lift_from_zero, write_floor
 
 __all__ = [
     "Standing",
+    "abandon",
     "bounds_for",
     "forget",
     "lift_from_zero",
+    "noted_baseline",
     "read_target",
     "restore",
     "standing",
+    "stands",
+    "still_written",
     "write_floor",
 ]

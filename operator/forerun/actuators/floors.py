@@ -44,10 +44,13 @@ def standing(snapshot: TargetSnapshot, entry: LedgerEntry) -> Standing:
 
     Only fields that we changed count: an edit of maxReplicas by someone else, while we
     changed minReplicas alone, does not make our raise foreign. A field that is absent and
-    one that says what absence amounts to are the same.
+    one that says what absence amounts to are the same. Where no value of ours was seen to
+    stand yet and our mirror is not there, what equals ours was written by somebody else.
     """
     if snapshot.owner_uid != entry.owner_uid:
         return Standing.REPLACED
+    if not entry.confirmed and snapshot.annotation is None:
+        return Standing.AT_BASELINE
     if any(_matches(snapshot, entry, written) for written in entry.written):
         return Standing.OURS
     changed = {name for written in entry.written for name in _changed(entry, written)}
@@ -58,14 +61,50 @@ def standing(snapshot: TargetSnapshot, entry: LedgerEntry) -> Standing:
 
 
 def given_back(snapshot: TargetSnapshot, entry: LedgerEntry) -> Bounds:
-    """The bounds after a restore: the baseline where the field is ours, what stands there elsewhere."""
-    ours = {
-        name for written in entry.written if _matches(snapshot, entry, written) for name in _changed(entry, written)
-    }
-    return Bounds(
+    """The bounds after a restore: the baseline where the field is ours, what stands there elsewhere.
+
+    Where somebody has set a floor above the baseline's maximum, the maximum stays as high as that floor.
+    """
+    ours = _ours(snapshot, entry)
+    after = Bounds(
         entry.baseline.minimum if "minimum" in ours else snapshot.bounds.minimum,
         entry.baseline.maximum if "maximum" in ours else snapshot.bounds.maximum,
     )
+    least, most = _minimum(entry.owner, after), _maximum(entry.owner, after)
+    return after if most is None or least <= most else Bounds(after.minimum, least)
+
+
+def stands(snapshot: TargetSnapshot, entry: LedgerEntry) -> bool:
+    """Whether any bound on the target is still ours, whatever somebody did to the other one."""
+    return snapshot.owner_uid == entry.owner_uid and bool(_ours(snapshot, entry))
+
+
+def still_written(snapshot: TargetSnapshot, entry: LedgerEntry) -> tuple[Bounds, ...]:
+    """What of ours may stand there until the next write is confirmed."""
+    if standing(snapshot, entry) is Standing.OURS:
+        return (snapshot.bounds,)
+    return entry.written if stands(snapshot, entry) else ()
+
+
+def noted_baseline(snapshot: TargetSnapshot, entry: LedgerEntry) -> Bounds:
+    """The baseline, with a maximum that somebody has set since, where we never changed that."""
+    changed = {name for written in entry.written for name in _changed(entry, written)}
+    if "maximum" in changed or entry.owner is Owner.SCALE:
+        return entry.baseline
+    return Bounds(entry.baseline.minimum, snapshot.bounds.maximum)
+
+
+def _ours(snapshot: TargetSnapshot, entry: LedgerEntry) -> set[str]:
+    """The bounds that stand as we wrote them."""
+    if not entry.confirmed and snapshot.annotation is None:
+        return set()
+    now = _effective(entry.owner, snapshot.bounds)
+    return {
+        name
+        for written in entry.written
+        for name in _changed(entry, written)
+        if now[name] == _effective(entry.owner, written)[name]
+    }
 
 
 def _matches(snapshot: TargetSnapshot, entry: LedgerEntry, written: Bounds) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from forerun.actuators.holds import hold_of
 from forerun.actuators.owners import HPA_KIND, HPA_VERSION, bounds_of, desired_of, find_owner, points_at, wants_less
+from forerun.actuators.recommendation import recommended
 from forerun.domain.ledger import Owner
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import TargetRef
@@ -72,6 +73,7 @@ async def _snapshot(
         bounds=type(bounds)(replicas, None) if owner is Owner.SCALE else bounds,
         annotation=(metadata.get("annotations") or {}).get(LEDGER_ANNOTATION),
         wants_less=wants_less(hpa) if hpa else None,
+        recommended=recommended(hpa) if hpa else None,
         desired=desired_of(hpa, replicas) if hpa else replicas,
         raw_owner=raw_owner,
     )

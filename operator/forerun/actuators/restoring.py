@@ -48,13 +48,27 @@ async def restore(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, en
     return Written(entry.tier, snapshot.bounds, after, version)
 
 
-async def forget(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, tier: str = "") -> Outcome:
-    """Take our annotations and our field ownership off, and leave the bounds as they are."""
+async def forget(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, entry: LedgerEntry) -> Outcome:
+    """Leave to somebody else what they have changed: a bound that is still ours goes back, then every trace of ours."""
+    after = given_back(snapshot, entry)
     try:
+        if after != snapshot.bounds:
+            await _write_back(cluster, namespace, snapshot, after)
         version = await _leave(cluster, namespace, snapshot.owner_ref, snapshot.owner_uid)
     except ApiError as error:
-        return hold_of(error, tier or str(snapshot.target))
-    return Written(tier, snapshot.bounds, snapshot.bounds, version)
+        return hold_of(error, entry.tier)
+    return Written(entry.tier, snapshot.bounds, after, version)
+
+
+async def abandon(cluster: Cluster, namespace: str, entry: LedgerEntry) -> Hold | None:
+    """Take our traces off an object that owned a floor and owns it no more: another one has come before it."""
+    try:
+        await _leave(cluster, namespace, entry.owner_ref, entry.owner_uid)
+    except (NotFound, Conflict):
+        return None  # it is gone, or another one has its name
+    except ApiError as error:
+        return hold_of(error, entry.tier)
+    return None
 
 
 async def _write_back(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, bounds: Bounds) -> None:

@@ -4,7 +4,19 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from forerun.actuators import Standing, bounds_for, forget, lift_from_zero, restore, standing, write_floor
+from forerun.actuators import (
+    Standing,
+    abandon,
+    bounds_for,
+    forget,
+    lift_from_zero,
+    noted_baseline,
+    restore,
+    standing,
+    stands,
+    still_written,
+    write_floor,
+)
 from forerun.api.convert import entry_to_annotation
 from forerun.controllers.index import Index, version
 from forerun.controllers.observation import Observer, bounds_of, floor_of
@@ -108,12 +120,22 @@ class Executor:
             updated = _seen(entry, snapshot)
             if not _is_closed(updated, snapshot, asked=bool(asking.intersection(entry.campaigns))):
                 kept.append(updated)
-            elif isinstance(snapshot, TargetSnapshot) and standing(snapshot, entry) is not Standing.REPLACED:
-                await forget(self._ports.cluster, key.namespace, snapshot)
-                state.snapshot_stale.add(entry.tier)
+            elif isinstance(snapshot, TargetSnapshot) and await self._let_go(key, state, entry, snapshot) is not None:
+                kept.append(updated)  # tried again with the next look
         if tuple(kept) != state.ledger:
             state.ledger = tuple(kept)
             await self._store.commit_ledger(key, state)
+
+    async def _let_go(
+        self, key: Key, state: StorefrontState, entry: LedgerEntry, snapshot: TargetSnapshot
+    ) -> Hold | None:
+        """Nothing of ours stays on what is somebody else's now."""
+        if standing(snapshot, entry) is Standing.REPLACED:
+            same = snapshot.owner_ref == entry.owner_ref  # then the one that we wrote to is gone
+            return None if same else await abandon(self._ports.cluster, key.namespace, entry)
+        state.snapshot_stale.add(entry.tier)
+        outcome = await forget(self._ports.cluster, key.namespace, snapshot, entry)
+        return outcome if isinstance(outcome, Hold) else None
 
     async def keep(self, key: Key, state: StorefrontState, tiers: set[str]) -> None:
         """Note in the ledger that these tiers keep their raise after the end (`release: Never`)."""
@@ -224,10 +246,11 @@ class Executor:
                 peak=decision.floor,
                 expires=expires,
             )
-        standing_now = (snapshot.bounds,) if snapshot.bounds in entry.written else ()
+        standing_now = still_written(snapshot, entry)
         pending = (bounds,) if bounds not in standing_now else ()
         return replace(
             entry,
+            baseline=noted_baseline(snapshot, entry),
             written=(*standing_now, *pending),
             campaigns=decision.campaigns or entry.campaigns,
             epoch=self._ports.leadership.epoch,
@@ -255,9 +278,7 @@ class Executor:
         if where in {Standing.OURS, Standing.AT_BASELINE}:  # at the baseline already: a restore that was cut short
             return await restore(cluster, key.namespace, snapshot, entry)
         if where is not Standing.REPLACED:
-            forgotten = await forget(cluster, key.namespace, snapshot)
-            if isinstance(forgotten, Hold):
-                return forgotten
+            return await forget(cluster, key.namespace, snapshot, entry)
         return Written(entry.tier, snapshot.bounds, snapshot.bounds, snapshot.owner_resource_version)
 
     def _record(self, key: Key, state: StorefrontState, intent: Intent, written: Written, now: datetime) -> None:
@@ -315,7 +336,7 @@ class Executor:
 
 def _unstarted(entry: LedgerEntry, snapshot: TargetSnapshot) -> bool:
     """Nothing of ours has stood there yet: the baseline is what stands there now."""
-    return not entry.confirmed and standing(snapshot, entry) is not Standing.OURS
+    return not entry.confirmed and not stands(snapshot, entry)
 
 
 def _judge(entry: LedgerEntry, snapshot: TargetSnapshot, bounds: Bounds) -> LedgerEntry:

@@ -69,6 +69,7 @@ class Observer:
             desired=workload.replicas if workload else (snapshot.desired if snapshot else None),
             lead_time_seconds=measured.p95_seconds if measured else tier.lead_time_seconds,
             autoscaler_wants_less=snapshot.wants_less if snapshot else None,
+            autoscaler_recommends=snapshot.recommended if snapshot else None,
             raised=entry is not None,
         )
 

@@ -99,8 +99,16 @@ class Reconciler:
     async def _act(
         self, key: Key, storefront: Storefront, state: StorefrontState, policy: Policy, now: datetime
     ) -> None:
-        unreadable = {tier: found for tier, found in state.snapshots.items() if isinstance(found, Hold)}
         decisions = decide(self._due_input(key, storefront, state, policy, now))
+        lowered = {
+            made.tier for made in decisions if isinstance(made, FloorDecision) and made.reason is Reason.EVIDENCE
+        }
+        if lowered:
+            # what the autoscaler has to say against it is worth something only if it says so now
+            state.snapshot_stale |= lowered
+            await self._observer.refresh_targets(key, storefront, state)
+            decisions = decide(self._due_input(key, storefront, state, policy, now))
+        unreadable = {tier: found for tier, found in state.snapshots.items() if isinstance(found, Hold)}
         floors, held = _sorted_out(decisions, set(unreadable))
         await self._executor.keep(key, state, {hold.subject for hold in held if hold.reason is Reason.KEPT})
         failed: list[Hold] = []

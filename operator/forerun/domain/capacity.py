@@ -57,6 +57,7 @@ class TierState:
     desired: int | None
     lead_time_seconds: float  # measured p95, else declared
     autoscaler_wants_less: bool | None = None  # second signal: the HPA's own metric asks for less than the floor
+    autoscaler_recommends: int | None = None  # second signal: replicas that the HPA's own metrics ask for
     own_demand_rps: float | None = None  # second signal: the tier's own query
     raised: bool = False  # the ledger holds an entry of ours
 

@@ -23,6 +23,7 @@ class TargetSnapshot:
     bounds: Bounds
     annotation: str | None  # our break-glass mirror, as it stands there
     wants_less: bool | None = None  # the HPA's metric asks for less than its minReplicas
+    recommended: int | None = None  # replicas that the HPA's metrics ask for, before its bounds
     desired: int | None = None  # the HPA's desiredReplicas, else spec.replicas
     raw_owner: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 

@@ -79,8 +79,11 @@ def _least(present: Moment, here: Standing, entry: LedgerEntry, target: int, *, 
     if expired or isinstance(present.live, Hold) or entry.owner is not Owner.SCALE:
         return target  # an autoscaler keeps scaling above the floor, on its own metric
     # nobody else scales this target: it keeps what demand fills, without headroom, so that it does come home
-    filled = filled_replicas(here.tier, present.live.value)
-    return target if isinstance(filled, Hold) else max(target, min(filled, here.tier.max_replicas))
+    samples = evidence(present)
+    if isinstance(samples, Hold):
+        return replace(samples, subject=here.tier.name)
+    filled = [filled_replicas(here.tier, sample.value) for sample in samples]
+    return max([target, *(min(count, here.tier.max_replicas) for count in filled if not isinstance(count, Hold))])
 
 
 def _evident(present: Moment, here: Standing, target: int) -> int | Hold:
@@ -98,7 +101,7 @@ def _evident(present: Moment, here: Standing, target: int) -> int | Hold:
         least = max(least, need)
     if least >= here.state.floor:
         return least
-    own = own_need(here.tier, here.state) or 0
+    own = own_need(here.tier, here.state)
     if here.state.autoscaler_wants_less is False or own >= here.state.floor:
         return _hold(here, Reason.SIGNALS_DISAGREE, least)
     return max(least, own)

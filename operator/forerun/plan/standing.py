@@ -16,6 +16,8 @@ from forerun.plan.sizing import bounded, size, wanted_for_calls
 from forerun.plan.steadiness import GIVEN_BACK
 from forerun.plan.windows import window_of
 
+EVIDENCE_SECONDS = 60.0  # a step down a minute, on a minute's evidence
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -89,22 +91,30 @@ def fresh(measurement: Measurement, now: datetime, max_age_seconds: float) -> Sa
 
 
 def evidence(moment: Moment) -> tuple[Sample, ...] | Hold:
-    """The last measurements that a floor may come down on, if there are enough and all are fresh; else why not.
+    """The last measurements that a floor may come down on, newest first, if all are fresh; else why they are none.
 
-    The same sample seen twice is one sample.
+    There are `evidence_samples` of them or more, and they reach back `EVIDENCE_SECONDS` or more: a dip that is over
+    sooner, as when an exporter has restarted and its rate is not whole yet, has a sample from before it among them.
+    There is no gap: the newest is fresh now, each other one when the one after it was taken. A source that repeats
+    itself, time and all, has stopped looking.
     """
     given = moment.given
     wanted = max(1, given.evidence_samples)
     samples: list[Sample] = []
     for measurement in reversed(given.live):
-        sample = fresh(measurement, given.now, given.metric_max_age_seconds)
+        seen_at = samples[-1].at if samples else given.now
+        sample = fresh(measurement, seen_at, given.metric_max_age_seconds)
         if isinstance(sample, Hold):
             return sample
-        if not samples or sample.at < samples[-1].at:
+        if not samples or sample.at < seen_at:
             samples.append(sample)
-        if len(samples) == wanted:
+        elif len(samples) == 1:
+            age = (given.now - sample.at).total_seconds()
+            return Hold(Reason.METRIC_STALE, numbers={"age_seconds": age}, detail="the source repeats its last answer")
+        if len(samples) >= wanted and (samples[0].at - sample.at).total_seconds() >= EVIDENCE_SECONDS:
             return tuple(samples)
-    return Hold(Reason.DEMAND_UNKNOWN, numbers={"samples": len(samples), "wanted": wanted}, detail="too few samples")
+    numbers: dict[str, float] = {"samples": len(samples), "wanted": wanted}
+    return Hold(Reason.DEMAND_UNKNOWN, numbers=numbers, detail=f"samples of {EVIDENCE_SECONDS:g} s have to agree first")
 
 
 def standing(moment: Moment, tier: Tier, state: TierState) -> Standing:
@@ -138,12 +148,13 @@ def owed_step(plan: CapacityPlan | None, tier: str, now: datetime) -> Step | Non
     return None if last is None or last.reason in GIVEN_BACK else last
 
 
-def own_need(tier: Tier, state: TierState) -> int | None:
-    """What the tier's own demand needs: the second signal; None: unknown."""
+def own_need(tier: Tier, state: TierState) -> int:
+    """What the second signals need: the tier's own demand, and its autoscaler's metrics; 0 where they are silent."""
+    recommended = min(state.autoscaler_recommends or 0, tier.max_replicas)
     if state.own_demand_rps is None:
-        return None
+        return recommended
     wanted = wanted_for_calls(tier, state.own_demand_rps)
-    return None if isinstance(wanted, Hold) else bounded(tier, wanted)
+    return recommended if isinstance(wanted, Hold) else max(recommended, bounded(tier, wanted))
 
 
 def hold_until(windows: Sequence[Window]) -> datetime | None:

@@ -29,7 +29,7 @@ def snapshot(owner=Owner.HPA, minimum=2, maximum=10, uid="u1", **others):
 BASELINE, RAISED = Bounds(2, 10), Bounds(20, 20)
 
 
-def entry(owner=Owner.HPA, baseline=BASELINE, written=(RAISED,), uid="u1"):
+def entry(owner=Owner.HPA, baseline=BASELINE, written=(RAISED,), uid="u1", confirmed=True):
     return LedgerEntry(
         tier="web",
         target=WEB,
@@ -44,6 +44,7 @@ def entry(owner=Owner.HPA, baseline=BASELINE, written=(RAISED,), uid="u1"):
         changed_at=AT,
         peak=20,
         expires=AT,
+        confirmed=confirmed,
     )
 
 

@@ -1,11 +1,21 @@
 """Which bounds are written, whose they are, and what is given back."""
 
+from dataclasses import replace
+
 import pytest
 from actuator_builders import entry, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forerun.actuators.floors import Standing, bounds_for, given_back, standing
+from forerun.actuators.floors import (
+    Standing,
+    bounds_for,
+    given_back,
+    noted_baseline,
+    standing,
+    stands,
+    still_written,
+)
 from forerun.domain.ledger import Bounds, Owner
 
 HPA, SO, SCALE = Owner.HPA, Owner.SCALED_OBJECT, Owner.SCALE
@@ -95,6 +105,39 @@ def test_only_fields_of_ours_are_given_back():
     assert given_back(snapshot(minimum=20, maximum=60), one) == Bounds(2, 60)
     both = entry(baseline=Bounds(2, 10), written=[Bounds(20, 20)])
     assert given_back(snapshot(minimum=20, maximum=20), both) == Bounds(2, 10)
+
+
+def test_each_bound_is_given_back_for_itself():
+    """Somebody changed one of the two that were ours: theirs stays, ours goes back."""
+    both = entry(baseline=Bounds(2, 10), written=[Bounds(20, 20)])
+    assert given_back(snapshot(minimum=20, maximum=30), both) == Bounds(2, 30)
+    assert given_back(snapshot(minimum=5, maximum=20), both) == Bounds(5, 10)
+    # a floor of theirs above the old maximum keeps room to stand
+    assert given_back(snapshot(minimum=15, maximum=20), both) == Bounds(15, 15)
+    assert given_back(snapshot(minimum=5, maximum=30), both) == Bounds(5, 30)
+
+
+def test_what_equals_ours_before_we_wrote_it_is_theirs():
+    """The ledger is written ahead of the raise: somebody sets the very same floor in between."""
+    ahead = entry(baseline=Bounds(2, 50), written=[Bounds(20, 50)], confirmed=False)
+    theirs = snapshot(minimum=20, maximum=50)
+    assert standing(theirs, ahead) is Standing.AT_BASELINE
+    assert not stands(theirs, ahead)
+    assert given_back(theirs, ahead) == Bounds(20, 50)
+    ours = replace(theirs, annotation="{}")
+    assert standing(ours, ahead) is Standing.OURS
+    assert stands(ours, ahead)
+
+
+def test_a_maximum_that_somebody_sets_meanwhile_becomes_the_baseline():
+    """We hold the minimum alone, and will have to lift the maximum later: what goes back then is theirs."""
+    one = entry(baseline=Bounds(2, 50), written=[Bounds(20, 50)])
+    assert noted_baseline(snapshot(minimum=20, maximum=60), one) == Bounds(2, 60)
+    assert still_written(snapshot(minimum=20, maximum=60), one) == (Bounds(20, 60),)
+    both = entry(baseline=Bounds(2, 10), written=[Bounds(20, 20)])
+    assert noted_baseline(snapshot(minimum=20, maximum=30), both) == Bounds(2, 10)
+    assert still_written(snapshot(minimum=20, maximum=30), both) == (Bounds(20, 20),)
+    assert still_written(snapshot(minimum=2, maximum=10), both) == ()
 
 
 def test_an_absent_baseline_is_given_back_as_absent():

@@ -38,7 +38,7 @@ def plan_of(storefront=WEB, scheduled=(DROP,), forecast=FORECAST, baseline=2, **
     return make_plan(PlanInput(NOON, storefront, tuple(scheduled), forecast, tiers=tiers, **fields))
 
 
-def samples(now, *values, every=5.0):
+def samples(now, *values, every=15.0):
     """The last measurements, newest last and now."""
     count = len(values)
     return tuple(Sample(at(now - every * (count - 1 - i)), value) for i, value in enumerate(values))
@@ -188,8 +188,26 @@ class TestLoweringInsideAWindow:
     def test_too_few_samples_are_no_evidence(self, count):
         assert summaries(self.lowering((200.0,) * count)) == [("web", Reason.DEMAND_UNKNOWN)]
 
-    def test_one_sample_seen_five_times_is_one(self):
-        assert summaries(self.lowering(live=samples(5000, 200.0) * 5)) == [("web", Reason.DEMAND_UNKNOWN)]
+    def test_samples_of_less_than_a_minute_are_no_evidence(self):
+        """An exporter that has restarted shows a dip for as long as its rate is not whole."""
+        dip = samples(5000, *(200.0,) * 12, every=5.0)
+        assert summaries(self.lowering(live=dip)) == [("web", Reason.DEMAND_UNKNOWN)]
+        assert self.lowering(live=(Sample(at(4940), 950.0), *dip)) == ()
+        assert summaries(self.lowering(live=(Sample(at(4940), 200.0), *dip))) == [("web", 9, Reason.EVIDENCE)]
+
+    def test_samples_may_be_far_apart_but_none_is_missing(self):
+        """Asked seldom: each sample was fresh when the next was taken."""
+        assert summaries(self.lowering(live=samples(5000, *(200.0,) * 5, every=110.0))) == [("web", 9, Reason.EVIDENCE)]
+        assert summaries(self.lowering(live=samples(5000, *(200.0,) * 5, every=130.0))) == [
+            ("web", Reason.METRIC_STALE)
+        ]
+
+    def test_a_source_that_repeats_itself_is_no_evidence(self):
+        assert summaries(self.lowering(live=samples(5000, 200.0) * 5)) == [("web", Reason.METRIC_STALE)]
+        again = samples(4990, *(200.0,) * 5)
+        assert summaries(self.lowering(live=(*again, again[-1]))) == [("web", Reason.METRIC_STALE)]
+        earlier = (*again, again[-1], *samples(5000, 200.0))
+        assert summaries(self.lowering(live=earlier)) == [("web", 9, Reason.EVIDENCE)]
 
     def test_a_gap_among_the_samples_is_no_evidence(self):
         live = (*samples(5000, 200.0, 200.0, 200.0, 200.0), Hold(Reason.METRICS_UNREACHABLE), *samples(5000, 200.0))
@@ -200,6 +218,15 @@ class TestLoweringInsideAWindow:
         assert summaries(self.lowering(tiers=tiers)) == [("web", Reason.SIGNALS_DISAGREE)]
         agreeing = (make_state("web", 2, 10, autoscaler_wants_less=True),)
         assert summaries(self.lowering(tiers=agreeing)) == [("web", 9, Reason.EVIDENCE)]
+
+    def test_what_the_autoscalers_metrics_ask_for_bounds_how_far_it_comes_down(self):
+        """The demand metric shows a part of the truth only; the HPA goes by the load of the pods."""
+        policy = Policy(max_step_down_percent_per_minute=1000.0)
+        fast = {"campaigns": (with_rate(1000.0),), "policy": policy}
+        tiers = (make_state("web", 2, 10, autoscaler_wants_less=True, autoscaler_recommends=8),)
+        assert summaries(self.lowering(tiers=tiers, **fast)) == [("web", 8, Reason.EVIDENCE)]
+        tiers = (make_state("web", 2, 10, autoscaler_recommends=99),)
+        assert summaries(self.lowering(tiers=tiers, **fast)) == [("web", Reason.SIGNALS_DISAGREE)]
 
     def test_the_tiers_own_demand_contradicts(self):
         tiers = (make_state("web", 2, 10, own_demand_rps=1200.0),)
@@ -286,9 +313,9 @@ class TestGivingBack:
 
     def test_a_dependency_keeps_the_share_that_its_consumers_will_not_give_back(self):
         """Nobody else scales the web tier, and demand fills four or six of it: more than that share is never freed."""
-        assert summaries(self.uneven(demand=(600.0,)))[0] == ("cache", 22, Reason.RELEASING)
-        assert summaries(self.uneven(demand=(400.0,)))[0] == ("cache", Reason.CONSUMER_NOT_RELEASED)
-        assert summaries(self.uneven(web=4, demand=(400.0,)))[0] == ("cache", 12, Reason.RELEASING)
+        assert summaries(self.uneven(demand=(600.0,) * 5))[0] == ("cache", 22, Reason.RELEASING)
+        assert summaries(self.uneven(demand=(400.0,) * 5))[0] == ("cache", Reason.CONSUMER_NOT_RELEASED)
+        assert summaries(self.uneven(web=4, demand=(400.0,) * 5))[0] == ("cache", 12, Reason.RELEASING)
 
     def test_a_consumer_that_is_held_is_not_waited_for(self):
         """Inside a window the web tier's autoscaler contradicts: the cache takes what there is."""
@@ -324,8 +351,11 @@ class TestGivingBack:
 
     def test_a_target_without_an_autoscaler_keeps_what_demand_fills(self):
         plain = (make_entry("web", 10, owner=Owner.SCALE),)
-        assert summaries(due(9000, floor=6, demand=(600.0,), ledger=plain)) == [("web", Reason.LIVE_DEMAND)]
-        assert summaries(due(9000, floor=6, demand=(450.0,), ledger=plain)) == [("web", 5, Reason.RELEASING)]
+        assert summaries(due(9000, floor=6, demand=(600.0,) * 5, ledger=plain)) == [("web", Reason.LIVE_DEMAND)]
+        assert summaries(due(9000, floor=6, demand=(450.0,) * 5, ledger=plain)) == [("web", 5, Reason.RELEASING)]
+        dip = (600.0, 600.0, 600.0, 0.0, 0.0)
+        assert summaries(due(9000, floor=6, demand=dip, ledger=plain)) == [("web", Reason.LIVE_DEMAND)]
+        assert summaries(due(9000, floor=6, demand=(450.0,), ledger=plain)) == [("web", Reason.DEMAND_UNKNOWN)]
         assert summaries(due(9000, floor=6, demand=(600.0,))) == [("web", 5, Reason.RELEASING)]
 
     def test_the_slowest_rate_counts(self):
