@@ -63,7 +63,9 @@ class Oracle:
         for tier, was, is_ in zip(self.tiers, before, after, strict=True):
             if is_ < tier.baseline:
                 self._fault(now, tier, was, is_, "below the baseline")
-            self._owed_until[tier.name] = max(self._owed_until.get(tier.name, until), until)
+            # a raise belongs to the windows that are on as it is made: what others promised is over
+            known = until if is_ > was else self._owed_until.get(tier.name, until)
+            self._owed_until[tier.name] = max(known, until)
             self._tops[tier.name] = max(self._tops.get(tier.name, tier.baseline), was, is_)
             if is_ < was:
                 self._lowered(now, tier, was, is_, inside=bool(open_now))
@@ -107,8 +109,8 @@ class Oracle:
         """In any minute no more than the share of the surplus, or one replica."""
         steps = self._steps.setdefault(tier.name, deque(maxlen=32))
         steps.append((now, was - is_, self._tops[tier.name] - tier.baseline))
-        gone = sum(count for at, count, _ in steps if now - STEP_SECONDS < at <= now)
-        surplus = max(top for at, _, top in steps if now - STEP_SECONDS < at <= now)
+        within = [(count, top) for at, count, top in steps if now - at < STEP_SECONDS - 1e-6]  # the clock adds floats
+        gone, surplus = sum(count for count, _ in within), max(top for _, top in within)
         if gone > max(1, math.floor(surplus * self.percent / 100 + 1e-9)):
             self._fault(now, tier, was, is_, f"{gone} of a surplus of {surplus} lowered within a minute")
 
