@@ -8,6 +8,7 @@ from tests.faults.antagonist_model import MOST_WRITES
 from tests.faults.antagonists import HPA, PLAIN, SCALED, Antagonists, play
 from tests.faults.memory_api import MemoryApi
 
+from forerun.actuators.reading import LEDGER_ANNOTATION
 from forerun.kube.errors import Conflict, Invalid, NotFound
 
 EXAMPLES = 25
@@ -74,6 +75,19 @@ def test_the_same_floor_set_by_somebody_just_before_is_theirs(machine):
     machine._edit(HPA, 0, noted)
     machine.pass_time(60, 2)
     assert machine.model.wanted[HPA]["minReplicas"] == noted
+
+
+def test_a_mark_that_no_ledger_knows_leaves_the_target(machine):
+    """The target itself was raised; the operator dies, the plan is deleted, and an HPA comes before it starts again."""
+    machine.autoscaler_comes_or_goes()
+    machine.declare("drop", 90, 600, 900)
+    for _ in range(4):
+        machine.pass_time(30, 2)
+    assert LEDGER_ANNOTATION in machine._raw(("Deployment", "web"))["metadata"]["annotations"]
+    machine.killed(restart=False)
+    machine.plan_is_deleted()
+    machine.autoscaler_comes_or_goes()
+    assert machine._raw(HPA) is not None
 
 
 def test_contested_after_three_writes_with_the_setting(machine):
