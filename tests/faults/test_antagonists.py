@@ -76,6 +76,16 @@ def test_the_same_floor_set_by_somebody_just_before_is_theirs(machine):
     assert machine.model.wanted[HPA]["minReplicas"] == noted
 
 
+def test_a_higher_floor_set_by_somebody_just_before_is_not_lowered(machine):
+    """The ledger was written ahead for a raise to 10; somebody sets 12: that is the baseline now."""
+    machine.declare("drop", 90, 600, 900)
+    machine.pass_time(40, 2)
+    machine._edit(SCALED, 0, 12)
+    for _ in range(8):
+        machine.pass_time(20, 2)
+        assert machine._raw(SCALED)["spec"]["minReplicaCount"] == 12
+
+
 def test_contested_after_three_writes_with_the_setting(machine):
     raised(machine)
     machine.self_heal_each_time(HPA, 6)
