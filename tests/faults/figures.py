@@ -1,4 +1,4 @@
-"""What a suite found, as one small file that docs/reliability.md's table is made from."""
+"""What a suite found, as one small file in fault-out/."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,6 +1,6 @@
 """An API server in memory, exact where a controller can be hurt: identity, versions, conflicts, ownership of fields.
 
-What it enforces is what the real one enforces (`test_memory_api.py` says the same of both): a name is taken once, an
+What it enforces is meant to be what the real one enforces; no test has compared the two yet. A name is taken once, an
 object made anew has another UID, a write that names another UID or an older resourceVersion is a Conflict, a patch
 that changes nothing changes no version, generation moves with the spec, absent fields of an HPA and a Deployment are
 defaulted, minReplicas above maxReplicas is refused, an Update takes the fields that it changes from whoever managed

@@ -30,14 +30,14 @@ MUTANTS = (
     Mutant(
         "replaced-is-ours",
         ACT + "floors.py",
-        "if snapshot.owner_uid != entry.owner_uid:\n        return Standing.REPLACED\n    if not",
-        "if not",
+        "if snapshot.owner_uid != entry.owner_uid:\n        return Standing.REPLACED\n    if _is",
+        "if _is",
         "floors",
     ),
     Mutant(
         "unwritten-is-ours",
         ACT + "floors.py",
-        "    if not entry.confirmed and snapshot.annotation is None:\n        return Standing.AT_BASELINE\n",
+        "    if _is_unwritten(snapshot, entry):\n        return Standing.AT_BASELINE\n",
         "",
         "floors",
     ),

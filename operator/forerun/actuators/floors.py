@@ -49,13 +49,12 @@ def standing(snapshot: TargetSnapshot, entry: LedgerEntry) -> Standing:
     """
     if snapshot.owner_uid != entry.owner_uid:
         return Standing.REPLACED
-    if not entry.confirmed and snapshot.annotation is None:
+    if _is_unwritten(snapshot, entry):
         return Standing.AT_BASELINE
     if any(_matches(snapshot, entry, written) for written in entry.written):
         return Standing.OURS
-    changed = {name for written in entry.written for name in _changed(entry, written)}
     base, now = _effective(entry.owner, entry.baseline), _effective(entry.owner, snapshot.bounds)
-    if all(now[name] == base[name] for name in changed):
+    if all(now[name] == base[name] for name in _ever_changed(entry)):
         return Standing.AT_BASELINE
     return Standing.FOREIGN
 
@@ -88,15 +87,14 @@ def still_written(snapshot: TargetSnapshot, entry: LedgerEntry) -> tuple[Bounds,
 
 def noted_baseline(snapshot: TargetSnapshot, entry: LedgerEntry) -> Bounds:
     """The baseline, with a maximum that somebody has set since, where we never changed that."""
-    changed = {name for written in entry.written for name in _changed(entry, written)}
-    if "maximum" in changed or entry.owner is Owner.SCALE:
+    if "maximum" in _ever_changed(entry) or entry.owner is Owner.SCALE:
         return entry.baseline
     return Bounds(entry.baseline.minimum, snapshot.bounds.maximum)
 
 
 def _ours(snapshot: TargetSnapshot, entry: LedgerEntry) -> set[str]:
     """The bounds that stand as we wrote them."""
-    if not entry.confirmed and snapshot.annotation is None:
+    if _is_unwritten(snapshot, entry):
         return set()
     now = _effective(entry.owner, snapshot.bounds)
     return {
@@ -105,6 +103,15 @@ def _ours(snapshot: TargetSnapshot, entry: LedgerEntry) -> set[str]:
         for name in _changed(entry, written)
         if now[name] == _effective(entry.owner, written)[name]
     }
+
+
+def _is_unwritten(snapshot: TargetSnapshot, entry: LedgerEntry) -> bool:
+    """Whether the entry was only written ahead: no value of ours was seen to stand, and our mirror is not there."""
+    return not entry.confirmed and snapshot.annotation is None
+
+
+def _ever_changed(entry: LedgerEntry) -> set[str]:
+    return {name for written in entry.written for name in _changed(entry, written)}
 
 
 def _matches(snapshot: TargetSnapshot, entry: LedgerEntry, written: Bounds) -> bool:

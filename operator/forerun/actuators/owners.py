@@ -85,10 +85,8 @@ def wants_less(hpa: Raw) -> bool | None:
     was overruled by minReplicas. Where metrics fail (`ScalingActive` not True) the other
     conditions are of an earlier sync. A rate limit on the way down hides what it wants.
     """
-    conditions = {condition.get("type"): condition for condition in (hpa.get("status") or {}).get("conditions") or ()}
-    if conditions.get("ScalingActive", {}).get("status") != "True":
-        return None
-    limited = conditions.get("ScalingLimited")
+    conditions = active_conditions(hpa)
+    limited = conditions.get("ScalingLimited") if conditions else None
     if limited is None:
         return None
     if limited.get("status") != "True":
@@ -97,6 +95,12 @@ def wants_less(hpa: Raw) -> bool | None:
     if reason == "TooFewReplicas":
         return True
     return None if reason == "ScaleDownLimit" else False
+
+
+def active_conditions(hpa: Raw) -> Mapping[str, Raw] | None:
+    """An HPA's conditions by type; None where its metrics fail, and what it says is of an earlier sync."""
+    conditions = {condition.get("type"): condition for condition in (hpa.get("status") or {}).get("conditions") or ()}
+    return conditions if conditions.get("ScalingActive", {}).get("status") == "True" else None
 
 
 def desired_of(hpa: Raw, replicas: int | None) -> int | None:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from forerun.actuators.owners import active_conditions
+
 Raw = Mapping[str, Any]
 
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,3})|([numkMGTPE]|[KMGTPE]i))?")
@@ -33,10 +35,9 @@ def recommended(hpa: Raw) -> int | None:
     It is used to hold capacity, so the tolerance and the allowance for pods that start are left out.
     """
     status = hpa.get("status") or {}
-    conditions = {condition.get("type"): condition.get("status") for condition in status.get("conditions") or ()}
     replicas = status.get("currentReplicas")
     wished, seen = (hpa.get("spec") or {}).get("metrics") or (), status.get("currentMetrics") or ()
-    if conditions.get("ScalingActive") != "True" or not replicas or not wished or len(wished) != len(seen):
+    if active_conditions(hpa) is None or not replicas or not wished or len(wished) != len(seen):
         return None
     ratios = [_ratio(metric, current) for metric, current in zip(wished, seen, strict=True)]
     known = [ratio for ratio in ratios if ratio is not None]
@@ -61,7 +62,10 @@ def _ratio(metric: Raw, seen: Raw) -> float | None:
 
 
 def quantity(written: object) -> float | None:
-    """A Kubernetes quantity ("150m", "1Gi", 80) as a number >= 0; None where it is none."""
+    """A Kubernetes quantity ("150m", "1Gi", 80) as a number >= 0; None where it is none.
+
+    The client has a parser too, but importing it loads the whole synchronous client.
+    """
     found = _QUANTITY.fullmatch(str(written)) if isinstance(written, str | int) else None
     if found is None:
         return None
