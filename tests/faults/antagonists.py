@@ -306,7 +306,7 @@ class Antagonists(RuleBasedStateMachine):
             world.pass_time(20)
             self.work(1)
             plan = self._raw(("CapacityPlan", "main"))
-            if plan is None or not plan.get("status", {}).get("ledger"):
+            if plan is not None and not plan.get("status", {}).get("ledger") and not self.model.ended():
                 break
         self.work(2)
         assert not world.stumbled, world.stumbled[:5]

@@ -220,6 +220,13 @@ MUTANTS = (
         "ledger",
     ),
     Mutant(
+        "ledger-as-we-mean-it",
+        CON + "execution.py",
+        "        committed = self._store.committed(key)\n",
+        "        committed = {entry.tier: entry for entry in state.ledger}\n",
+        "ledger",
+    ),
+    Mutant(
         "ledger-refusal-ignored",
         CON + "execution.py",
         "        if refused is not None:\n            return set(), [*holds, refused]\n",

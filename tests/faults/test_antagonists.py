@@ -8,6 +8,7 @@ from tests.faults.antagonist_model import MOST_WRITES
 from tests.faults.antagonists import HPA, PLAIN, SCALED, Antagonists, play
 from tests.faults.memory_api import MemoryApi
 
+from forerun.actuators.reading import LEDGER_ANNOTATION
 from forerun.kube.errors import Conflict, Invalid, NotFound
 
 EXAMPLES = 25
@@ -76,6 +77,19 @@ def test_the_same_floor_set_by_somebody_just_before_is_theirs(machine):
     assert machine.model.wanted[HPA]["minReplicas"] == noted
 
 
+def test_a_mark_that_no_ledger_knows_leaves_the_target(machine):
+    """The target itself was raised; the operator dies, the plan is deleted, and an HPA comes before it starts again."""
+    machine.autoscaler_comes_or_goes()
+    machine.declare("drop", 90, 600, 900)
+    for _ in range(4):
+        machine.pass_time(30, 2)
+    assert LEDGER_ANNOTATION in machine._raw(("Deployment", "web"))["metadata"]["annotations"]
+    machine.killed(restart=False)
+    machine.plan_is_deleted()
+    machine.autoscaler_comes_or_goes()
+    assert machine._raw(HPA) is not None
+
+
 def test_contested_after_three_writes_with_the_setting(machine):
     raised(machine)
     machine.self_heal_each_time(HPA, 6)
@@ -107,6 +121,29 @@ def test_killed_at_a_request_of_the_raise(machine, call, committed):
         if machine.world.operator is None:
             machine.world.start()
     machine.work()
+
+
+@pytest.mark.parametrize("call", range(1, 13))
+def test_a_request_of_the_raise_fails_and_is_made_again(machine, call):
+    """Also the one that commits the ledger: what it was to say is not said."""
+    machine.declare("drop", 90, 600, 900)
+    for _ in range(3):
+        machine.world.pass_time(30)
+        machine.a_request_fails(call)
+    machine.work()
+    assert machine.model.raises
+
+
+def test_live_demand_before_the_first_plan_waits_for_a_ledger():
+    """The forecast is not there yet, so there is no plan to keep a ledger in; two looks at the same second."""
+    machine = Antagonists()
+    machine.open(None, 4, None)
+    machine.declare("letter", -30, 120, 300)
+    machine.declare("drop", 90, 120, 300)
+    machine.declare("drop", -30, 120, 300)
+    machine.nothing_is_wrong()
+    machine.teardown()
+    assert machine.model.raises
 
 
 def test_the_plan_is_deleted_while_nobody_looks(machine):

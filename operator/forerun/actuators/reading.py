@@ -72,6 +72,8 @@ async def _snapshot(
         owner_resource_version=metadata["resourceVersion"],
         bounds=type(bounds)(replicas, None) if owner is Owner.SCALE else bounds,
         annotation=(metadata.get("annotations") or {}).get(LEDGER_ANNOTATION),
+        is_target_marked=owner is not Owner.SCALE
+        and LEDGER_ANNOTATION in (raw_target["metadata"].get("annotations") or {}),
         wants_less=wants_less(hpa) if hpa else None,
         recommended=recommended(hpa) if hpa else None,
         desired=desired_of(hpa, replicas) if hpa else replicas,

@@ -60,14 +60,14 @@ async def forget(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, ent
     return Written(entry.tier, snapshot.bounds, after, version)
 
 
-async def abandon(cluster: Cluster, namespace: str, entry: LedgerEntry) -> Hold | None:
+async def abandon(cluster: Cluster, namespace: str, reference: TargetRef, uid: str, tier: str) -> Hold | None:
     """Take our traces off an object that owned a floor and owns it no more: another one has come before it."""
     try:
-        await _leave(cluster, namespace, entry.owner_ref, entry.owner_uid)
+        await _leave(cluster, namespace, reference, uid)
     except (NotFound, Conflict):
         return None  # it is gone, or another one has its name
     except ApiError as error:
-        return hold_of(error, entry.tier)
+        return hold_of(error, tier)
     return None
 
 

@@ -125,6 +125,15 @@ class Executor:
         if tuple(kept) != state.ledger:
             state.ledger = tuple(kept)
             await self._store.commit_ledger(key, state)
+        await self._clean_targets(key, state)
+
+    async def _clean_targets(self, key: Key, state: StorefrontState) -> None:
+        """The mark of a raise of the target itself, of which no ledger knows any more: an autoscaler came meanwhile."""
+        known = {(entry.tier, entry.owner_ref) for entry in state.ledger}
+        for tier, found in state.snapshots.items():
+            if isinstance(found, TargetSnapshot) and found.is_target_marked and (tier, found.target) not in known:
+                await abandon(self._ports.cluster, key.namespace, found.target, found.target_uid, tier)
+                state.snapshot_stale.add(tier)
 
     async def _let_go(
         self, key: Key, state: StorefrontState, entry: LedgerEntry, snapshot: TargetSnapshot
@@ -132,7 +141,9 @@ class Executor:
         """Nothing of ours stays on what is somebody else's now."""
         if standing(snapshot, entry) is Standing.REPLACED:
             same = snapshot.owner_ref == entry.owner_ref  # then the one that we wrote to is gone
-            return None if same else await abandon(self._ports.cluster, key.namespace, entry)
+            if same:
+                return None
+            return await abandon(self._ports.cluster, key.namespace, entry.owner_ref, entry.owner_uid, entry.tier)
         state.snapshot_stale.add(entry.tier)
         outcome = await forget(self._ports.cluster, key.namespace, snapshot, entry)
         return outcome if isinstance(outcome, Hold) else None
@@ -182,7 +193,11 @@ class Executor:
 
     async def _write_ledger_first(self, key: Key, state: StorefrontState, intents: list[Intent]) -> Hold | None:
         """No target is touched before the ledger covers what will be written there."""
-        uncovered = any(_must_commit(state.entry(intent.tier.name), intent.entry) for intent in intents)
+        committed = self._store.committed(key)
+        uncovered = any(
+            intent.bounds is not None and _must_commit(committed.get(intent.tier.name), intent.entry)
+            for intent in intents
+        )
         state.ledger = _ledger_of(state, intents)
         return await self._store.commit_ledger(key, state) if uncovered else None
 

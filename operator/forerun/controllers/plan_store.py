@@ -3,12 +3,13 @@
 from contextlib import suppress
 from typing import Any
 
-from forerun.api.convert import ledger_to, plan_to_spec
+from forerun.api.convert import ledger_from, ledger_to, plan_to_spec
 from forerun.api.models import API_VERSION
 from forerun.controllers.index import Index
 from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import CapacityPlan
+from forerun.domain.ledger import LedgerEntry
 from forerun.domain.reason import Hold, Reason
 from forerun.kube.cluster import guard
 from forerun.kube.errors import Conflict, NotFound
@@ -33,10 +34,15 @@ class PlanStore:
         self._ports = ports
         self._index = index
 
+    def committed(self, key: Key) -> dict[str, LedgerEntry]:
+        """What the cluster's ledger says, by tier: not what a refused write was to say."""
+        raw = self._index.plans.get(key) or {}
+        return {entry.tier: entry for entry in ledger_from(raw.get("status") or {})}
+
     async def commit_ledger(self, key: Key, state: StorefrontState) -> Hold | None:
         """Write the ledger, guarded; nothing may be written to a target before this has returned None."""
         for _ in range(ATTEMPTS):
-            raw = await self._present(key, state.plan)
+            raw = await self._present(key, state)
             if raw is None:
                 break  # nothing to keep it in, or its namespace is gone
             self._refuse_later_epoch(key, raw)
@@ -66,10 +72,11 @@ class PlanStore:
             await self._ports.cluster.delete(API_VERSION, KIND, key.namespace, key.name, uid=raw["metadata"]["uid"])
         self._index.plans.pop(key, None)
 
-    async def _present(self, key: Key, plan: CapacityPlan | None) -> Raw | None:
-        """The CapacityPlan; made anew from what we remember where somebody deleted it."""
-        if key not in self._index.plans and plan is not None:
-            await self.write_spec(key, plan)
+    async def _present(self, key: Key, state: StorefrontState) -> Raw | None:
+        """The CapacityPlan; made anew where somebody deleted it, and without steps where a raise needs one sooner."""
+        if key not in self._index.plans and (state.plan is not None or state.ledger):
+            now = self._ports.clock()
+            await self.write_spec(key, state.plan or CapacityPlan(key.name, generated_at=now, horizon=now, steps=()))
         return self._index.plans.get(key)
 
     def _refuse_later_epoch(self, key: Key, raw: Raw) -> None:

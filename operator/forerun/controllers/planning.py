@@ -10,7 +10,7 @@ from forerun.controllers.state import StorefrontState
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import CapacityPlan
 from forerun.domain.policy import Policy
-from forerun.domain.reason import Hold, Refusal
+from forerun.domain.reason import Hold
 from forerun.domain.storefront import Storefront
 from forerun.plan.inputs import PlanInput
 from forerun.plan.planner import make_plan
@@ -32,7 +32,8 @@ class Planner:
         if raw is None:
             return
         plan = plan_from(raw)
-        state.plan = None if isinstance(plan, Refusal) else plan
+        # one that was made for no campaign, perhaps only to keep a ledger, says nothing of those that there are now
+        state.plan = plan if isinstance(plan, CapacityPlan) and plan.generations else None
         state.ledger = ledger_from(raw.get("status") or {})
 
     def approvals(self, key: Key) -> frozenset[tuple[str, int]]:

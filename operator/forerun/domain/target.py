@@ -22,6 +22,7 @@ class TargetSnapshot:
     owner_resource_version: str
     bounds: Bounds
     annotation: str | None  # our break-glass mirror, as it stands there
+    is_target_marked: bool = False  # that mirror stands on the target, though an autoscaler owns the floor now
     wants_less: bool | None = None  # the HPA's metric asks for less than its minReplicas
     recommended: int | None = None  # replicas that the HPA's metrics ask for, before its bounds
     desired: int | None = None  # the HPA's desiredReplicas, else spec.replicas
