@@ -37,6 +37,8 @@ class Settings:
     expiry_grace_seconds: float = 86400.0  # after the hold, a raise is given back even without metrics
     prepare_seconds: float = 30.0  # the ledger is committed this long before a step is due
     api_concurrency: int = 24
+    requests_per_second: float = 500.0  # to the API server, the Lease and floors that are due left out
+    recovery_requests_per_second: float = 20.0  # after a start or an outage; doubles every 10 s while all goes well
     background_writes_per_second: float = 20.0  # Events and the like
     resync_seconds: float = 30.0
     silent_watch_seconds: float = 75.0

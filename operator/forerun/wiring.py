@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from forerun.forecast.process import ForecastProcess
 from forerun.kube.cluster import Cluster
 from forerun.kube.lease import Leadership
+from forerun.kube.pace import Pace
 from forerun.kube.rate import TokenBucket
 from forerun.settings import Settings
 from forerun.signals.prometheus import PrometheusSignals
@@ -39,9 +40,10 @@ class Ports:
 
 
 async def connect(settings: Settings, kubeconfig: str | None = None) -> Ports:
-    """Ports of a real cluster; kube.errors.ApiError where it cannot be reached."""
+    """Ports of a real cluster, to which nothing has been sent yet. Raises kube.errors.NotConfigured."""
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
-    cluster = await Cluster.connect(kubeconfig)
+    pace = Pace(settings.recovery_requests_per_second, settings.requests_per_second)
+    cluster = await Cluster.connect(kubeconfig, pace=pace)
     leadership = Leadership(
         cluster,
         settings.namespace,

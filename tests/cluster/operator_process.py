@@ -22,6 +22,7 @@ SETTINGS: Mapping[str, str] = {
     "FORERUN_PREPARE_SECONDS": "5",
     "FORERUN_RESYNC_SECONDS": "5",
     "FORERUN_BACKGROUND_WRITES_PER_SECOND": "200",
+    "FORERUN_RECOVERY_REQUESTS_PER_SECOND": "500",  # many scenarios begin at once
 }
 
 

@@ -84,10 +84,11 @@ class Declared:
 
 
 class Leader:
-    """The Lease, held; each start of the operator has the next epoch."""
+    """The Lease, held; each start of the operator has the next epoch, and each other one follows a silent leader."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
+        self.predecessor_fell_silent = epoch % 2 == 0
         self.held = True
 
     def holds(self) -> bool:

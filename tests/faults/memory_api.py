@@ -130,10 +130,20 @@ class MemoryApi:
         spec = {"replicas": replicas} if replicas else {}  # a Scale leaves out a zero
         return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata, "spec": spec}
 
-    def delete(self, manager: str, kind: str, namespace: str | None, name: str, uid: str | None = None) -> None:
+    def delete(
+        self,
+        manager: str,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> None:
         before = self.get(kind, namespace, name)
         if uid not in (None, before["metadata"]["uid"]):
             raise Conflict(f"delete {kind} {name}: the UID is another one", 409)
+        if resource_version not in (None, before["metadata"]["resourceVersion"]):
+            raise Conflict(f"delete {kind} {name}: it has been changed", 409)
         del self.objects[(kind, namespace, name)]
         self.changes.append(Change(manager, kind, name, before, None, guarded=uid is not None))
         self._tell("DELETED", before)
@@ -269,9 +279,15 @@ class MemoryCluster:
         return self._write(lambda: self.api.scale(self.manager, kind, namespace, name, replicas, guard))
 
     async def delete(
-        self, api_version: str, kind: str, namespace: str | None, name: str, uid: str | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        self._write(lambda: self.api.delete(self.manager, kind, namespace, name, uid))
+        self._write(lambda: self.api.delete(self.manager, kind, namespace, name, uid, resource_version))
 
     async def get_lease(self, namespace: str, name: str) -> Raw:
         return self._call(lambda: self.api.get("Lease", namespace, name))

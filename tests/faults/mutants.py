@@ -227,6 +227,20 @@ MUTANTS = (
         "ledger",
     ),
     Mutant(
+        "ledger-from-a-backup-believed",
+        CON + "observation.py",
+        "        if entry is not None and not regressed(snapshot, entry, mirror):\n",
+        "        if entry is not None:\n",
+        "ledger",
+    ),
+    Mutant(
+        "silent-predecessor-trusted",
+        CON + "succession.py",
+        "        if state.settled or not self._ports.leadership.predecessor_fell_silent:\n",
+        "        if True:\n",
+        "lease",
+    ),
+    Mutant(
         "ledger-refusal-ignored",
         CON + "execution.py",
         "        if refused is not None:\n            return set(), [*holds, refused]\n",
@@ -307,15 +321,15 @@ MUTANTS = (
     Mutant(
         "entry-forgotten-with-the-plan",
         CON + "observation.py",
-        "        if entry and entry.owner_uid == snapshot.owner_uid:\n",
-        "        if False:\n",
+        "    return replace(mirror, tier=tier.name) if mirror and mirror.owner_uid == snapshot.owner_uid else None\n",
+        "    return None\n",
         "ledger",
     ),
     Mutant(
         "mirror-of-another-believed",
         CON + "observation.py",
-        "        if entry and entry.owner_uid == snapshot.owner_uid:\n",
-        "        if entry:\n",
+        "    return replace(mirror, tier=tier.name) if mirror and mirror.owner_uid == snapshot.owner_uid else None\n",
+        "    return replace(mirror, tier=tier.name) if mirror else None\n",
         "ledger",
     ),
     Mutant(

@@ -22,12 +22,13 @@ ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 900
 LEAST_CAUGHT = 0.95
 COMMAND = "python -m tests.faults.mutation"
+SUCCESSION = "tests/unit/controllers/test_succession.py"
 # the fast tests that are to notice, quickest first
 WATCHES = {
     "plan": ("tests/unit/plan", "tests/properties/test_plan_due.py", "tests/faults/test_metric_lies.py"),
     "floors": ("tests/unit/actuators", "tests/unit/api/test_plans.py", "tests/faults/test_antagonists.py"),
-    "ledger": ("tests/faults/test_antagonists.py",),
-    "lease": ("tests/unit/kube/test_lease.py",),
+    "ledger": (SUCCESSION, "tests/faults/test_antagonists.py"),
+    "lease": ("tests/unit/kube/test_lease.py", "tests/unit/kube/test_lease_history.py", SUCCESSION),
 }
 
 

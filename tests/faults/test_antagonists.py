@@ -1,5 +1,6 @@
 """The short form of antagonists.py: some interleavings drawn by Hypothesis, and those that once went wrong."""
 
+import copy
 from datetime import timedelta
 
 import pytest
@@ -90,6 +91,16 @@ def test_a_mark_that_no_ledger_knows_leaves_the_target(machine):
     assert machine._raw(HPA) is not None
 
 
+def test_a_higher_floor_set_by_somebody_just_before_is_not_lowered(machine):
+    """The ledger was written ahead for a raise to 10; somebody sets 12: that is the baseline now."""
+    machine.declare("drop", 90, 600, 900)
+    machine.pass_time(40, 2)
+    machine._edit(SCALED, 0, 12)
+    for _ in range(8):
+        machine.pass_time(20, 2)
+        assert machine._raw(SCALED)["spec"]["minReplicaCount"] == 12
+
+
 def test_contested_after_three_writes_with_the_setting(machine):
     raised(machine)
     machine.self_heal_each_time(HPA, 6)
@@ -144,6 +155,24 @@ def test_live_demand_before_the_first_plan_waits_for_a_ledger():
     machine.nothing_is_wrong()
     machine.teardown()
     assert machine.model.raises
+
+
+def test_a_plan_from_a_backup_is_mended_from_the_targets(machine):
+    """Its ledger knows of the first raise alone; what stands by the second is no edit of somebody else's."""
+    machine.declare("drop", 90, 600, 300)
+    for _ in range(4):
+        machine.pass_time(30, 2)
+    backup = copy.deepcopy(machine._raw(("CapacityPlan", "main")))["status"]
+    machine.declare("drop", 10, 600, 900)
+    machine.pass_time(30, 2)
+    stands = machine._raw(HPA)["spec"]["minReplicas"]
+    assert stands > backup["ledger"][0]["written"][-1]["minReplicas"]
+    machine.killed(restart=False)
+    machine.world.api.patch("velero", "CapacityPlan", shop.NAMESPACE, "main", {"status": backup}, "status")
+    machine.started()
+    ledger = machine._raw(("CapacityPlan", "main"))["status"]["ledger"]
+    written = {entry["ownerRef"]["name"]: entry["written"] for entry in ledger if entry["ownerRef"]["kind"] == HPA[0]}
+    assert stands in [bounds["minReplicas"] for bounds in written["web"]]
 
 
 def test_the_plan_is_deleted_while_nobody_looks(machine):

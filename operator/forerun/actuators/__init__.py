@@ -5,10 +5,18 @@ subresource). Does not belong here: when and how high; the ledger is committed b
 caller before anything here is called. Ordinary refusals are returned as `Hold`.
 """
 
-from forerun.actuators.floors import Standing, bounds_for, noted_baseline, standing, stands, still_written
+from forerun.actuators.floors import (
+    Standing,
+    bounds_for,
+    noted_baseline,
+    regressed,
+    standing,
+    stands,
+    still_written,
+)
 from forerun.actuators.reading import read_target
 from forerun.actuators.restoring import abandon, forget, restore
-from forerun.actuators.writing import lift_from_zero, write_floor
+from forerun.actuators.writing import lift_from_zero, mark, write_floor
 
 __all__ = [
     "Standing",
@@ -16,8 +24,10 @@ __all__ = [
     "bounds_for",
     "forget",
     "lift_from_zero",
+    "mark",
     "noted_baseline",
     "read_target",
+    "regressed",
     "restore",
     "standing",
     "stands",

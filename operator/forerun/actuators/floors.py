@@ -59,6 +59,18 @@ def standing(snapshot: TargetSnapshot, entry: LedgerEntry) -> Standing:
     return Standing.FOREIGN
 
 
+def regressed(snapshot: TargetSnapshot, entry: LedgerEntry, mirror: LedgerEntry) -> bool:
+    """Whether the ledger is older than its mirror on the target: a CapacityPlan that came back from a backup.
+
+    The ledger is committed before a target is written, so it always covers what stands there by the mirror.
+    """
+    same = snapshot.owner_uid == entry.owner_uid == mirror.owner_uid
+    later = (mirror.epoch, mirror.changed_at) >= (entry.epoch, entry.changed_at)
+    if not (same and later):
+        return False
+    return standing(snapshot, mirror) is Standing.OURS and standing(snapshot, entry) is not Standing.OURS
+
+
 def given_back(snapshot: TargetSnapshot, entry: LedgerEntry) -> Bounds:
     """The bounds after a restore: the baseline where the field is ours, what stands there elsewhere.
 

@@ -125,14 +125,28 @@ async def _leave_replica_sets(cluster: Cluster, namespace: str, deployment: Raw)
     labels = ((deployment["spec"].get("selector") or {}).get("matchLabels") or {}).items()
     selector = ",".join(f"{name}={value}" for name, value in sorted(labels)) or None
     try:
-        found = await cluster.list("apps/v1", "ReplicaSet", namespace, label_selector=selector, metadata_only=True)
-        for raw in found:
-            marks = _our_annotations(raw)
-            if marks and _is_owned_by(raw, deployment["metadata"]["uid"]):
-                body = {"metadata": {"uid": raw["metadata"]["uid"], "annotations": marks}}
-                await cluster.merge_patch("apps/v1", "ReplicaSet", namespace, raw["metadata"]["name"], body)
-    except (Forbidden, NotFound, Conflict):
+        for attempt in range(ATTEMPTS):
+            found = await cluster.list("apps/v1", "ReplicaSet", namespace, label_selector=selector, metadata_only=True)
+            owned = [raw for raw in found if _is_owned_by(raw, deployment["metadata"]["uid"])]
+            if await _unmark(cluster, namespace, owned):
+                return
+            await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+    except (Forbidden, NotFound):
         return
+
+
+async def _unmark(cluster: Cluster, namespace: str, replica_sets: list[Raw]) -> bool:
+    """Whether none of them carries a mark of ours any more; False where their controller was quicker."""
+    clean = True
+    for raw in replica_sets:
+        marks = _our_annotations(raw)
+        if marks:
+            body = {"metadata": {**guard(raw), "annotations": marks}}
+            try:
+                await cluster.merge_patch("apps/v1", "ReplicaSet", namespace, raw["metadata"]["name"], body)
+            except Conflict:
+                clean = False
+    return clean
 
 
 def _our_annotations(raw: Raw) -> Raw:

@@ -39,6 +39,15 @@ async def write_floor(
     return Written(tier, snapshot.bounds, bounds_of(snapshot.owner, raw), raw["metadata"]["resourceVersion"])
 
 
+async def mark(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, annotation: str, tier: str = "") -> Outcome:
+    """Write the mirror of our ledger entry alone; whoever read the object before can no longer write to it."""
+    try:
+        raw = await patch_floor(cluster, namespace, snapshot, {"metadata": _marks(snapshot, annotation)})
+    except ApiError as error:
+        return hold_of(error, tier or str(snapshot.target))
+    return Written(tier, snapshot.bounds, snapshot.bounds, raw["metadata"]["resourceVersion"])
+
+
 async def lift_from_zero(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, tier: str = "") -> Outcome:
     """0 -> 1 replicas: an HPA leaves a target at 0 alone, whatever its minReplicas says.
 

@@ -7,13 +7,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from forerun.actuators import read_target
+import structlog
+
+from forerun.actuators import read_target, regressed, stands
 from forerun.api.convert import auth_secret_of, entry_from_annotation
 from forerun.controllers.index import Index, Workload, version
 from forerun.controllers.state import StorefrontState, Tally
 from forerun.domain.campaign import Key
 from forerun.domain.capacity import TierState
-from forerun.domain.ledger import Bounds, Owner
+from forerun.domain.ledger import Bounds, LedgerEntry, Owner
 from forerun.domain.observation import Measurement, Sample
 from forerun.domain.policy import MetricsSource
 from forerun.domain.reason import Hold, Reason
@@ -25,7 +27,9 @@ from forerun.plan.cadence import sample_seconds
 from forerun.signals.start_up import lead_time
 from forerun.wiring import Ports
 
+_log = structlog.get_logger(__name__)
 LEAD_TIME_REFRESH = timedelta(minutes=10)
+SECOND_LOOK = timedelta(minutes=2)
 LEAD_TIME_MEMORY = timedelta(days=30)
 
 
@@ -40,6 +44,7 @@ class Observer:
 
     async def refresh_targets(self, key: Key, storefront: Storefront, state: StorefrontState) -> None:
         """Read the targets that are not known yet or that the watch has shown to have changed."""
+        self._look_again(state)
         known = {tier.name for tier in storefront.tiers}
         state.snapshots = {name: found for name, found in state.snapshots.items() if name in known}
         wanted = [tier for tier in storefront.tiers if self._must_read(key, tier, state)]
@@ -47,6 +52,15 @@ class Observer:
         for tier, snapshot in zip(wanted, found, strict=True):
             self._take(tier, snapshot, state)
         state.tiers = tuple(self.tier_state(key, tier, state) for tier in storefront.tiers)
+
+    def _look_again(self, state: StorefrontState) -> None:
+        """What is raised is read now and then, whatever the watch shows: an event that got lost shows nothing."""
+        now = self._ports.clock()
+        if not state.ledger or state.looked_at is None:
+            state.looked_at = now
+        elif now - state.looked_at >= SECOND_LOOK:
+            state.looked_at = now
+            state.snapshot_stale |= {entry.tier for entry in state.ledger}
 
     async def read_again(self, key: Key, tier: Tier, state: StorefrontState) -> TargetSnapshot | Hold:
         """A fresh quorum read of one target."""
@@ -63,7 +77,7 @@ class Observer:
         ready = workload.ready if workload else (snapshot.ready if snapshot else None)
         return TierState(
             tier=tier.name,
-            baseline=floor_of(entry.owner, entry.baseline) if entry else floor,
+            baseline=_baseline_of(entry, snapshot, floor),
             floor=floor,
             ready=ready,
             desired=workload.replicas if workload else (snapshot.desired if snapshot else None),
@@ -193,13 +207,32 @@ class Observer:
     def _take(self, tier: Tier, snapshot: TargetSnapshot | Hold, state: StorefrontState) -> None:
         state.snapshots[tier.name] = snapshot
         state.snapshot_stale.discard(tier.name)
-        if isinstance(snapshot, Hold) or not snapshot.annotation or state.entry(tier.name):
+        mirror = None if isinstance(snapshot, Hold) else _mirror_of(tier, snapshot)
+        if isinstance(snapshot, Hold) or mirror is None:
             return
-        # the plan was lost, the mirror on the target was not: take the ledger entry back
-        entry = entry_from_annotation(snapshot.annotation)
-        if entry and entry.owner_uid == snapshot.owner_uid:
-            state.ledger = (*state.ledger, replace(entry, tier=tier.name))
-            state.ledger_dirty = True
+        entry = state.entry(tier.name)
+        if entry is not None and not regressed(snapshot, entry, mirror):
+            return
+        # the plan was lost, or is older than the mirror on the target: take the ledger entry back
+        if entry is not None:
+            state.regressed.add(tier.name)
+            metrics.LEDGER_REGRESSIONS.inc()
+            _log.warning("the ledger is older than its mirror", target=str(snapshot.target), tier=tier.name)
+        state.ledger = (*(kept for kept in state.ledger if kept is not entry), mirror)
+        state.ledger_dirty = True
+
+
+def _mirror_of(tier: Tier, snapshot: TargetSnapshot) -> LedgerEntry | None:
+    """The ledger entry that stands on the target, where it was written for this object."""
+    mirror = entry_from_annotation(snapshot.annotation) if snapshot.annotation else None
+    return replace(mirror, tier=tier.name) if mirror and mirror.owner_uid == snapshot.owner_uid else None
+
+
+def _baseline_of(entry: LedgerEntry | None, snapshot: TargetSnapshot | None, floor: int) -> int:
+    """What the ledger says the target had; what stands there, where the entry was only written ahead of a raise."""
+    if entry is None or (snapshot and not entry.confirmed and not stands(snapshot, entry)):
+        return floor
+    return floor_of(entry.owner, entry.baseline)
 
 
 def floor_of(owner: Owner, bounds: Bounds) -> int:

@@ -1,6 +1,7 @@
 """The operator process: watches from the start, acts while it leads, exits when it no longer does."""
 
 import asyncio
+import random
 import signal
 from collections.abc import Coroutine
 from typing import Any
@@ -24,6 +25,7 @@ from forerun.controllers.ticker import Ticker
 from forerun.controllers.watchdog import LoopWatchdog
 from forerun.controllers.watching import Watches
 from forerun.domain.campaign import Key
+from forerun.kube.errors import Unavailable
 from forerun.observe import metrics
 from forerun.observe.audit import CHAIN, HEAD_ANNOTATION
 from forerun.settings import Settings
@@ -31,6 +33,7 @@ from forerun.wiring import Ports, connect
 
 _log = structlog.get_logger(__name__)
 CLOSING_SECONDS = 5.0  # kopf is given this long to end its watches by itself
+UNREACHED_SECONDS = 1.0  # between two tries to reach the API server, and up to as much again
 
 
 class Operator:
@@ -41,6 +44,7 @@ class Operator:
         self.index = Index()
         self.states: dict[Key, StorefrontState] = {}
         self.stop = asyncio.Event()
+        self.reached = asyncio.Event()  # the API server has answered
         self.exit_code = 0
         observer = Observer(ports, self.index, self._wake)
         store = PlanStore(ports, self.index)
@@ -75,7 +79,7 @@ class Operator:
     async def run(self) -> int:
         """Run until stopped; 0 after a clean stop, 1 where leadership was lost or a part died."""
         await self.health.start()
-        watching = self._part("watches", self.watches.run())
+        watching = self._part("watches", self._watch())
         writing = self._part("leadership", self._stand_for_election())
         lag = self._part("watchdog", self.watchdog.run())
         await self.stop.wait()
@@ -84,16 +88,32 @@ class Operator:
         # nothing writes any more: a successor may start while our watches close
         await self.ports.leadership.release()
         self.watches.stop()
-        await asyncio.wait([watching], timeout=CLOSING_SECONDS)
+        await asyncio.wait([watching], timeout=CLOSING_SECONDS if self.reached.is_set() else 0.0)
         for task in (watching, lag):
             task.cancel()
         await asyncio.wait([watching, lag])
         await self.health.stop()
         return self.exit_code
 
+    async def _watch(self) -> None:
+        await self.reached.wait()
+        await self.watches.run()
+
+    async def _reach(self) -> None:
+        """List everything, as soon as the API server answers: who ended instead would be started ever more seldom."""
+        while True:
+            try:
+                await self.resync.list_all()
+            except Unavailable as error:
+                _log.warning("waiting for the API server", error=str(error))
+                await asyncio.sleep(UNREACHED_SECONDS * (1.0 + random.random()))  # noqa: S311  # spread, no secret
+            else:
+                self.reached.set()
+                return
+
     async def _stand_for_election(self) -> None:
         leadership = self.ports.leadership
-        await self.resync.list_all()
+        await self._reach()
         self.health.ready = True
         for plan in self.index.plans.values():
             leadership.note_epoch(int((plan.get("status") or {}).get("epoch") or 0))
@@ -107,7 +127,7 @@ class Operator:
         leadership.keep_notes(lambda: {HEAD_ANNOTATION: CHAIN.head})
         metrics.LEADER.set(1)
         self.states.clear()
-        await self.resync.list_all()
+        await self._reach()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.ticker.run())
             group.create_task(self.reporter.run())

@@ -1,6 +1,6 @@
 """CapacityPlans in the cluster: the spec is the plan, the status is the ledger; every write is guarded."""
 
-from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from forerun.api.convert import ledger_from, ledger_to, plan_to_spec
@@ -51,6 +51,21 @@ class PlanStore:
                 return None
         return Hold(Reason.CONFLICT, str(key), detail=GONE)
 
+    async def claim(self, key: Key, state: StorefrontState) -> Hold | None:
+        """Put our epoch into the ledger as it stands, which from then on no predecessor can write any more."""
+        for _ in range(ATTEMPTS):
+            raw = self._index.plans.get(key)
+            if raw is None:
+                return None  # no ledger, nothing that could be overwritten
+            self._refuse_later_epoch(key, raw)
+            stored = [e for e in ledger_from(raw.get("status") or {}) if e.tier not in state.regressed]
+            known = {entry.tier for entry in stored}
+            entries = (*stored, *(entry for entry in state.ledger if entry.tier not in known))
+            state.ledger = tuple(replace(entry, epoch=self._ports.leadership.epoch) for entry in entries)
+            if await self._write_status(key, raw, state):
+                return None
+        return Hold(Reason.CONFLICT, str(key), detail=GONE)
+
     async def write_spec(self, key: Key, plan: CapacityPlan) -> None:
         """Create or change the CapacityPlan; given up after some conflicts, until the next change."""
         raw = self._index.plans.get(key)
@@ -66,10 +81,21 @@ class PlanStore:
     async def drop(self, key: Key) -> None:
         """Delete the CapacityPlan of a Storefront that is gone, once nothing of ours stands."""
         raw = self._index.plans.get(key)
-        if raw is None:
-            return
-        with suppress(NotFound):
-            await self._ports.cluster.delete(API_VERSION, KIND, key.namespace, key.name, uid=raw["metadata"]["uid"])
+        for _ in range(ATTEMPTS):
+            if raw is None:
+                return
+            self._refuse_later_epoch(key, raw)
+            seen = guard(raw)
+            try:
+                await self._ports.cluster.delete(
+                    API_VERSION, KIND, key.namespace, key.name, seen["uid"], seen["resourceVersion"]
+                )
+            except Conflict:
+                raw = await self._reread(key)
+            except NotFound:
+                break
+            else:
+                break
         self._index.plans.pop(key, None)
 
     async def _present(self, key: Key, state: StorefrontState) -> Raw | None:

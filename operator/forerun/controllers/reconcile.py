@@ -15,20 +15,24 @@ from forerun.controllers.planning import Planner
 from forerun.controllers.release import released_tiers, surviving_storefront
 from forerun.controllers.reporting import Reporter
 from forerun.controllers.state import StorefrontState
+from forerun.controllers.succession import Succession
 from forerun.domain.campaign import Key, ScheduledCampaign
 from forerun.domain.capacity import FloorDecision
 from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import Storefront, TierRelease
+from forerun.kube.pace import pressing
 from forerun.observe import metrics
 from forerun.observe.gitops import leave_alone
 from forerun.plan.cadence import is_near, watched_ahead_seconds
 from forerun.plan.due import decide
 from forerun.plan.inputs import DueInput
+from forerun.plan.standing import owed_step
 from forerun.plan.windows import window_of
 from forerun.wiring import Ports
 
 JUST = timedelta(seconds=5)
+UNSETTLED_RECHECK = timedelta(seconds=1)
 IDLE_RECHECK = timedelta(minutes=10)
 
 
@@ -54,6 +58,7 @@ class Reconciler:
         self._planner = planner
         self._store = store
         self._executor = executor
+        self._succession = Succession(ports, observer, store)
         self._policies = policies
         self._reporter = reporter
 
@@ -61,6 +66,10 @@ class Reconciler:
         """Level-triggered: everything is computed anew from the specs, the ledger and what stands there."""
         now = self._ports.clock()
         self._planner.load(key, state)
+        with pressing(_is_owed(state, now)):
+            await self._reconcile(key, state, now)
+
+    async def _reconcile(self, key: Key, state: StorefrontState, now: datetime) -> None:
         record = self._index.storefronts.get(key)
         storefront = record.value if record else None
         deleted = record is None
@@ -72,6 +81,9 @@ class Reconciler:
             return
         self._schedule(key, state, now, known=record is not None and record.value is not None)
         await self._observer.refresh_targets(key, storefront, state)
+        if not await self._succession.settle(key, storefront, state):
+            state.next_due = now + UNSETTLED_RECHECK
+            return
         await self._executor.notice_foreign_edits(key, state, now)
         policy = await self._policies.of(key.namespace)
         if _raise_is_due(state, now):
@@ -109,15 +121,23 @@ class Reconciler:
             await self._observer.refresh_targets(key, storefront, state)
             decisions = decide(self._due_input(key, storefront, state, policy, now))
         unreadable = {tier: found for tier, found in state.snapshots.items() if isinstance(found, Hold)}
-        floors, held = _sorted_out(decisions, set(unreadable))
+        floors, held = _sorted_out(decisions, {*unreadable, *state.regressed})
+        held += await self._mended(key, state)
         await self._executor.keep(key, state, {hold.subject for hold in held if hold.reason is Reason.KEPT})
         failed: list[Hold] = []
         if floors:
-            with self._reporter.while_floors_wait():
+            with self._reporter.while_floors_wait(), pressing():
                 failed = await self._executor.carry_out(key, storefront, state, floors, now)
             await self._observer.refresh_targets(key, storefront, state)
         await self._executor.prepare(key, storefront, state, now)
         self._note_holds(state, [*unreadable.values(), *held, *failed])
+
+    async def _mended(self, key: Key, state: StorefrontState) -> list[Hold]:
+        """Ledgers that were older than what stands there are committed anew before anything of theirs moves."""
+        held = [Hold(Reason.LEDGER_REGRESSED, tier) for tier in sorted(state.regressed)]
+        if held and await self._store.commit_ledger(key, state) is None:
+            state.regressed.clear()
+        return held
 
     def _note_holds(self, state: StorefrontState, holds: list[Hold]) -> None:
         """What is held now, and what the plan says will fall short, each once."""
@@ -212,6 +232,19 @@ def _raise_is_due(state: StorefrontState, now: datetime) -> bool:
         now - JUST <= step.at <= now and step.floor > floors.get(step.tier, step.floor)
         for step in (state.plan.steps if state.plan else ())
     )
+
+
+def _is_owed(state: StorefrontState, now: datetime) -> bool:
+    """Whether the plan owes a floor now that is not known to stand: nothing may keep it waiting."""
+    stands = {tier.tier: tier.floor for tier in state.tiers}
+    for entry in state.ledger:
+        if entry.confirmed:
+            written = max((bounds.minimum or 0 for bounds in entry.written), default=0)
+            stands[entry.tier] = max(written, stands.get(entry.tier, 0))
+    steps = [
+        owed_step(state.plan, tier, now) for tier in {step.tier for step in (state.plan.steps if state.plan else ())}
+    ]
+    return any(step is not None and step.floor > stands.get(step.tier, 0) for step in steps)
 
 
 def _spread(key: Key) -> float:

@@ -37,6 +37,7 @@ class StorefrontState:
     suspended: tuple[ScheduledCampaign, ...] = ()
     snapshots: dict[str, TargetSnapshot | Hold] = field(default_factory=dict)
     snapshot_stale: set[str] = field(default_factory=set)
+    looked_at: datetime | None = None  # when all that is raised was last read, whatever the watch had shown
     tiers: tuple[TierState, ...] = ()
     lead_times: dict[str, LeadTime] = field(default_factory=dict)
     lead_times_at: datetime | None = None
@@ -55,6 +56,8 @@ class StorefrontState:
     plan_inputs: tuple[object, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     ledger_dirty: bool = False  # something to tell that may wait: confirmed, executed
+    settled: bool = False  # nothing that a predecessor may have in hand can be written any more
+    regressed: set[str] = field(default_factory=set)  # tiers whose ledger was older than what stands on the target
     holds: tuple[Hold, ...] = ()
     tallies: dict[str, Tally] = field(default_factory=dict)
     next_due: datetime | None = None

@@ -25,6 +25,7 @@ TARGETS = (
 )
 SWITCH_SECONDS = 0.0005  # the default of 5 ms is how long each answer would wait while kopf works off a burst
 RECONNECT_SECONDS = 300
+ERROR_BACKOFFS_SECONDS = (1, 1, 2, 3, 5, 5, 5, 5, 5, 5)  # kopf's own go up to 21 s: as long we would be blind
 
 
 def make_registry(take: Callable[[str | None, Raw], None]) -> kopf.OperatorRegistry:
@@ -52,6 +53,7 @@ def make_settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = RECONNECT_SECONDS + 30
     settings.watching.connect_timeout = 10
     settings.networking.connect_timeout = 10
+    settings.networking.error_backoffs = ERROR_BACKOFFS_SECONDS
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 1.0
     return settings

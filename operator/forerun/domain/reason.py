@@ -40,6 +40,7 @@ class Reason(StrEnum):
     PREVIEW = "Preview"
     DRIFTED = "Drifted"
     CONTESTED = "Contested"
+    LEDGER_REGRESSED = "LedgerRegressed"  # the CapacityPlan is older than what stands on the target
     TARGET_NOT_FOUND = "TargetNotFound"
     TARGET_NOT_SCALABLE = "TargetNotScalable"
     TARGET_CLAIMED_TWICE = "TargetClaimedTwice"

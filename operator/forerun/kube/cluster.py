@@ -15,6 +15,7 @@ from typing import Any, Self
 from forerun.kube.connection import Connection
 from forerun.kube.discovery import Discovery, Resource
 from forerun.kube.errors import ApiError, NotFound
+from forerun.kube.pace import Pace
 from forerun.kube.transport import Call, Object, Objects, Transport, with_items
 
 FIELD_MANAGER = "forerun"
@@ -35,15 +36,22 @@ class Cluster:
         self._discovery = Discovery(self._get_path, time.monotonic)
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None, context: str | None = None, concurrency: int = 32) -> Self:
+    async def connect(
+        cls,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+        concurrency: int = 32,
+        pace: Pace | None = None,
+    ) -> Self:
         """Configure from `kubeconfig`, else $KUBECONFIG, else the service account, else ~/.kube/config.
 
-        At most `concurrency` requests are under way at once. Nothing is sent yet.
+        At most `concurrency` requests are under way at once, and not more in a second than
+        `pace` allows. Nothing is sent yet.
         Raises NotConfigured.
         """
         connection = Connection(kubeconfig, context, concurrency)
         await connection.open()
-        return cls(connection, Transport(connection, concurrency))
+        return cls(connection, Transport(connection, concurrency, pace))
 
     @property
     def namespace(self) -> str:
@@ -146,13 +154,20 @@ class Cluster:
         return await self._transport.send(Call("PUT", path, action, _MANAGED, body, fenced=True))
 
     async def delete(
-        self, api_version: str, kind: str, namespace: str | None, name: str, uid: str | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        """Delete an object, in the background; with `uid` only that incarnation of it (else Conflict)."""
+        """Delete an object, in the background; with `uid` and `resource_version` only as it was read, else Conflict."""
         resource = await self._discovery.resource(api_version, kind)
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid is not None:
-            body["preconditions"] = {"uid": uid}
+        guarded = {"uid": uid, "resourceVersion": resource_version}
+        if any(guarded.values()):
+            body["preconditions"] = {name: value for name, value in guarded.items() if value}
         path, action = resource.path(namespace, name), _action("delete", kind, namespace, name)
         await self._transport.send(Call("DELETE", path, action, body=body, fenced=True))
 

@@ -1,6 +1,7 @@
 """Where the API server is and who we are: kubeconfig or service account, read by the official client."""
 
 import os
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -78,12 +79,19 @@ class Connection:
                 load_incluster_config(client_configuration=self._configuration)
                 return
             path = path or str(KUBE_CONFIG_DEFAULT_LOCATION)
+            if not _is_there(path):
+                raise FileNotFoundError("no such file")  # the client would go on, and miss a context in nothing
             loader = await load_kube_config(path, context=self._context, client_configuration=self._configuration)
             self.namespace = loader.current_context["context"].get("namespace") or "default"
         except (ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
             where = "service account" if in_cluster else f"kubeconfig {path}"
             cause = " ".join(str(error).split())[:200]
             raise NotConfigured(f"{where}: {cause}; name another one with --kubeconfig or $KUBECONFIG") from None
+
+
+def _is_there(paths: str) -> bool:
+    """Whether one of the files that $KUBECONFIG may name is there."""
+    return any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
 
 
 def _proxy_of(host: str) -> str | None:

@@ -47,6 +47,7 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
         self._cluster = cluster
         self.seen: Seen | None = None
         self.held_epoch = 0  # 0: this process does not hold it
+        self.predecessor_fell_silent = False  # it did not release the Lease, and may only be stopped
         self._highest_epoch = 0  # survives a Lease that somebody deletes
         self.notes: Callable[[], Mapping[str, str]] = dict  # annotations that are written with each renewal
 
@@ -62,6 +63,8 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
                 self.seen = None
             return False, error
         spec = raw.get("spec") or {}
+        if self.seen is not None and _runs_back(self.seen.raw, raw):
+            self.held_epoch = 0  # etcd was restored: what this process remembers is not so any more
         self.seen = Seen(
             spec.get("holderIdentity") or "",
             float(spec.get("leaseDurationSeconds") or 0),
@@ -92,6 +95,8 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
         if self.seen is None:
             return False
         epoch = self.held_epoch or self._highest_epoch + 1
+        if not self.held_epoch:
+            self.predecessor_fell_silent = self.seen.holder not in ("", self.identity)
         raw = self.seen.raw
         spec = self._spec(raw.get("spec") or {}, updated_record, epoch)
         return await self._put({**raw, "metadata": self._metadata(raw), "spec": spec}, epoch, create=False)
@@ -250,6 +255,14 @@ class Leadership:
         """How many holders there have been, this one included; 0 before this process has led."""
         return self._lock.held_epoch
 
+    @property
+    def predecessor_fell_silent(self) -> bool:
+        """Whether the Lease was taken from another holder that had not released it.
+
+        It may be stopped with a write in its hand, which no fence of its own will hold back when it goes on.
+        """
+        return self._lock.predecessor_fell_silent
+
     def note_epoch(self, epoch: int) -> None:
         """An epoch that was seen in a ledger: ours will be later, even where the Lease itself was lost."""
         self._lock.note_epoch(epoch)
@@ -292,6 +305,12 @@ class Leadership:
     async def release(self) -> None:
         """Give the Lease up after everything that writes has ended."""
         await self._lock.release()
+
+
+def _runs_back(known: Object, raw: Object) -> bool:
+    """Whether the same Lease is older than it was: only a restored etcd shows that."""
+    before, now = known["metadata"], raw["metadata"]
+    return bool(before["uid"] == now["uid"] and int(now["resourceVersion"]) < int(before["resourceVersion"]))
 
 
 async def _nothing() -> None:

@@ -13,6 +13,7 @@ from yarl import URL
 
 from forerun.kube.connection import TIMEOUT_SECONDS, Connection
 from forerun.kube.errors import Fenced, Unavailable, error_of
+from forerun.kube.pace import Pace
 
 ATTEMPTS = 4  # in all, for 429 and 503
 BACKOFF_SECONDS = 0.25  # where the server names no Retry-After; doubles
@@ -45,8 +46,9 @@ class Transport:
     and configuration are still the official client's.
     """
 
-    def __init__(self, connection: Connection, concurrency: int) -> None:
+    def __init__(self, connection: Connection, concurrency: int, pace: Pace | None = None) -> None:
         self._connection = connection
+        self._pace = pace
         self._slots = asyncio.Semaphore(concurrency)
         self._renewing = asyncio.Lock()
         self.fence: Callable[[], bool] | None = None
@@ -63,6 +65,7 @@ class Transport:
                 continue
             if answer.status not in (429, 503):
                 break
+            self._stumbled()
             wait = _wait_seconds(answer.headers, attempt)
         return _decoded(call, answer)
 
@@ -71,6 +74,8 @@ class Transport:
         try:
             if call.urgent:
                 return await self._exchange(call)
+            if self._pace is not None:
+                await self._pace.take()
             async with self._slots:
                 try:
                     return await self._exchange(call)
@@ -80,8 +85,10 @@ class Transport:
                     # PUT, PATCH and DELETE may have been carried out: then their guard makes this a Conflict
                     return await self._exchange(call)
         except TimeoutError:
+            self._stumbled()
             raise Unavailable(f"{call.action}: no answer within {TIMEOUT_SECONDS:g} s; it is tried again") from None
         except (aiohttp.ClientError, OSError) as error:
+            self._stumbled()
             cause = " ".join(str(error).split()) or type(error).__name__
             raise Unavailable(f"{call.action}: {cause}; is the API server up?") from None
 
@@ -113,6 +120,10 @@ class Transport:
             allow_redirects=False,
         ) as response:
             return _Answer(response.status, response.headers, await response.read())
+
+    def _stumbled(self) -> None:
+        if self._pace is not None:
+            self._pace.stumbled()
 
     async def _renew(self) -> None:
         if self._renewing.locked():

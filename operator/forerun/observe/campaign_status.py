@@ -23,6 +23,7 @@ DEGRADING = frozenset(
         Reason.LATE,
         Reason.DRIFTED,
         Reason.CONTESTED,
+        Reason.LEDGER_REGRESSED,
         Reason.TARGET_NOT_FOUND,
         Reason.TARGET_NOT_SCALABLE,
         Reason.TARGET_CLAIMED_TWICE,

@@ -34,3 +34,6 @@ SILENT_WATCHES = Counter(
 )
 WORKER_RESTARTS = Gauge("forerun_forecast_worker_restarts", "Restarts of the forecast worker", registry=REGISTRY)
 EVENTS_DROPPED = Counter("forerun_events_dropped_total", "Events not posted: queue full", registry=REGISTRY)
+LEDGER_REGRESSIONS = Counter(
+    "forerun_ledger_regressions_total", "Ledgers that were older than their mirror on the target", registry=REGISTRY
+)

@@ -29,6 +29,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.PREVIEW: "mode: Preview; planned, not executed",
     Reason.DRIFTED: "somebody else changed the floor; it is left as they set it",
     Reason.CONTESTED: "somebody reverts our floor each time; not fighting on",
+    Reason.LEDGER_REGRESSED: "the ledger is older than what stands on the target; it is mended before anything moves",
     Reason.TARGET_NOT_FOUND: "the target does not exist",
     Reason.TARGET_NOT_SCALABLE: "the target has no scale subresource and no autoscaler",
     Reason.TARGET_CLAIMED_TWICE: "another Storefront has this target already",

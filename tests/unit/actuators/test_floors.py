@@ -1,9 +1,10 @@
 """Which bounds are written, whose they are, and what is given back."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from actuator_builders import entry, snapshot
+from actuator_builders import AT, BASELINE, RAISED, entry, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from forerun.actuators.floors import (
     bounds_for,
     given_back,
     noted_baseline,
+    regressed,
     standing,
     stands,
     still_written,
@@ -164,3 +166,27 @@ def test_any_series_of_floors_ends_at_the_baseline(baseline, floors, owner):
             assert given_back(seen, held) == before
         else:
             assert bounds == before
+
+
+def test_a_ledger_that_is_older_than_its_mirror_has_regressed():
+    """The CapacityPlan came back from a backup: the mirror says what stands, the ledger does not know it."""
+    mirror = replace(entry(written=(Bounds(30, 30),)), changed_at=AT + timedelta(minutes=1))
+    assert regressed(snapshot(minimum=30, maximum=30), entry(), mirror)
+
+
+@pytest.mark.parametrize(
+    ("now", "stored", "mirror"),
+    [
+        pytest.param(RAISED, {}, {}, id="the ledger covers what stands"),
+        pytest.param(
+            Bounds(30, 30), {"epoch": 2}, {}, id="the mirror is of an earlier leader: an old manifest applied"
+        ),
+        pytest.param(Bounds(7, 30), {}, {}, id="somebody has edited the floor since"),
+        pytest.param(Bounds(30, 30), {}, {"owner_uid": "u2"}, id="the mirror was copied from another object"),
+        pytest.param(BASELINE, {}, {}, id="given back: nothing of ours stands"),
+    ],
+)
+def test_a_mirror_that_says_nothing_newer_is_not_believed(now, stored, mirror):
+    of_ledger = replace(entry(), **stored)
+    of_mirror = replace(entry(written=(Bounds(30, 30),)), **mirror)
+    assert not regressed(snapshot(minimum=now.minimum, maximum=now.maximum), of_ledger, of_mirror)

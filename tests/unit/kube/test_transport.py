@@ -5,6 +5,7 @@ A small HTTP server on loopback plays it; the cluster tests have the real one.
 
 import asyncio
 import json
+import os
 
 import pytest
 import yaml
@@ -263,3 +264,10 @@ async def test_a_kubeconfig_that_is_none_is_refused_in_one_line(tmp_path, text):
     with pytest.raises(NotConfigured) as raised:
         await Cluster.connect(str(path))
     assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+async def test_a_kubeconfig_that_does_not_exist_is_called_so(tmp_path, caplog):
+    missing = f"{tmp_path / 'one'}{os.pathsep}{tmp_path / 'two'}"
+    with pytest.raises(NotConfigured, match="no such file"):
+        await Cluster.connect(missing)
+    assert not caplog.records
