@@ -39,8 +39,11 @@ class Ports:
         await self.cluster.close()
 
 
-async def connect(settings: Settings, kubeconfig: str | None = None) -> Ports:
-    """Ports of a real cluster, to which nothing has been sent yet. Raises kube.errors.NotConfigured."""
+async def connect(settings: Settings, kubeconfig: str | None = None, *, forecasting: bool = True) -> Ports:
+    """Ports of a real cluster, to which nothing has been sent yet. Raises kube.errors.NotConfigured.
+
+    Without `forecasting` no worker is started: for those who only give back.
+    """
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
     pace = Pace(settings.recovery_requests_per_second, settings.requests_per_second)
     cluster = await Cluster.connect(kubeconfig, pace=pace)
@@ -53,7 +56,8 @@ async def connect(settings: Settings, kubeconfig: str | None = None) -> Ports:
     )
     cluster.fence = leadership.holds
     forecast = ForecastProcess(threads=settings.forecast_threads, time_compression=settings.time_compression)
-    await forecast.start()
+    if forecasting:
+        await forecast.start()
     return Ports(
         settings=settings,
         identity=identity,

@@ -33,7 +33,9 @@ class OperatorProcess:
     recorded there, the process ends with the control plane, whatever happens to the tests.
     """
 
-    def __init__(self, work_folder: Path, identity: str, system: str, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self, work_folder: Path, identity: str, system: str, namespaces: Sequence[str], **settings: str
+    ) -> None:
         self.identity = identity
         self.log = work_folder / f"operator-{identity}.log"
         self._work_folder = work_folder
@@ -42,6 +44,7 @@ class OperatorProcess:
             "FORERUN_NAMESPACE": system,
             "FORERUN_WATCH_NAMESPACES": ",".join(namespaces),
             "FORERUN_IDENTITY": identity,
+            **settings,
         }
         self._process: asyncio.subprocess.Process | None = None
         self._port = 0

@@ -70,8 +70,8 @@ class World:
         self.source = f"{run}-prometheus"
         self.operator: OperatorProcess | None = None
 
-    def make_operator(self, identity: str, system: str, namespaces: Iterable[str]) -> OperatorProcess:
-        return OperatorProcess(self.plane.work_folder, f"{self.run}-{identity}", system, list(namespaces))
+    def make_operator(self, identity: str, system: str, namespaces: Iterable[str], **settings: str) -> OperatorProcess:
+        return OperatorProcess(self.plane.work_folder, f"{self.run}-{identity}", system, list(namespaces), **settings)
 
     async def create_namespace(self, name: str) -> None:
         metadata = {"name": name, "labels": {"forerun-test": self.run}}

@@ -117,12 +117,16 @@ class World:
 
     def start(self) -> None:
         """A new process: nothing is remembered but what stands in the API."""
-        self.epoch += 1
         self.news.clear()
+        self.loop.run_until_complete(self._begin(self.make_ports()))
+
+    def make_ports(self) -> Ports:
+        """Of a process that has taken the Lease."""
+        self.epoch += 1
         self.cluster = MemoryCluster(self.api)
         leader = Leader(self.epoch)
         self.cluster.fence = leader.holds
-        ports = Ports(
+        return Ports(
             settings=Settings(identity=f"operator-{self.epoch}"),
             identity=f"operator-{self.epoch}",
             clock=lambda: self.now,
@@ -132,7 +136,6 @@ class World:
             leadership=leader,  # type: ignore[arg-type]
             background=TokenBucket(1e9),
         )
-        self.loop.run_until_complete(self._begin(ports))
 
     async def _begin(self, ports: Ports) -> None:
         self.operator = Operator(ports)

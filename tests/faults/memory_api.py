@@ -241,6 +241,9 @@ class MemoryCluster:
     async def serves(self, api_version: str, kind: str, subresource: str | None = None) -> bool:
         return subresource is None or kind in SCALABLE
 
+    async def kinds_with(self, subresource: str) -> tuple[tuple[str, str], ...]:
+        return tuple(("apps/v1", kind) for kind in sorted(SCALABLE))
+
     async def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> Raw:
         return self._call(lambda: self.api.get(kind, namespace, name))
 

@@ -14,18 +14,23 @@ from forerun.actuators.floors import (
     stands,
     still_written,
 )
-from forerun.actuators.reading import read_target
+from forerun.actuators.marks import Mark, find_marks, kinds_of_owners
+from forerun.actuators.reading import read_raised, read_target
 from forerun.actuators.restoring import abandon, forget, restore
 from forerun.actuators.writing import lift_from_zero, mark, write_floor
 
 __all__ = [
+    "Mark",
     "Standing",
     "abandon",
     "bounds_for",
+    "find_marks",
     "forget",
+    "kinds_of_owners",
     "lift_from_zero",
     "mark",
     "noted_baseline",
+    "read_raised",
     "read_target",
     "regressed",
     "restore",

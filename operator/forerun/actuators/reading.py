@@ -7,7 +7,7 @@ from typing import Any
 from forerun.actuators.holds import hold_of
 from forerun.actuators.owners import HPA_KIND, HPA_VERSION, bounds_of, desired_of, find_owner, points_at, wants_less
 from forerun.actuators.recommendation import recommended
-from forerun.domain.ledger import Owner
+from forerun.domain.ledger import Bounds, LedgerEntry, Owner
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import TargetRef
 from forerun.domain.target import TargetSnapshot
@@ -40,6 +40,46 @@ async def read_target(
         return await _snapshot(cluster, namespace, target, owner, reference)
     except ApiError as error:
         return hold_of(error, str(target))
+
+
+async def read_raised(cluster: Cluster, namespace: str, entry: LedgerEntry) -> TargetSnapshot | Hold:
+    """What stands on the object that `entry` says was written: enough to give it back, and no more.
+
+    No autoscaler is looked up, and the target need not be there any more: a floor that was raised is
+    given back where it was raised. Holds: TargetNotFound, Forbidden, ApiUnavailable.
+    """
+    reference, target = entry.owner_ref, entry.target
+    try:
+        raw = await cluster.get(reference.api_version, reference.kind, namespace, reference.name)
+        scaled = entry.owner is Owner.SCALE
+        replicas = await _replicas(cluster, namespace, target, raw) if scaled else None
+        lifted = entry.lifted_from_zero and not scaled
+        target_uid = await _uid_of(cluster, namespace, target) if lifted else raw["metadata"]["uid"] if scaled else ""
+    except ApiError as error:
+        return hold_of(error, str(reference))
+    metadata = raw["metadata"]
+    return TargetSnapshot(
+        target=target,
+        target_uid=target_uid,
+        replicas=replicas,
+        ready=None,
+        owner=entry.owner,
+        owner_ref=reference,
+        owner_uid=metadata["uid"],
+        owner_resource_version=metadata["resourceVersion"],
+        bounds=Bounds(replicas, None) if scaled else bounds_of(entry.owner, raw),
+        annotation=(metadata.get("annotations") or {}).get(LEDGER_ANNOTATION),
+        raw_owner=raw,
+    )
+
+
+async def _uid_of(cluster: Cluster, namespace: str, target: TargetRef) -> str:
+    """UID of a target; empty where it is gone, or is going."""
+    try:
+        metadata = (await cluster.get(target.api_version, target.kind, namespace, target.name))["metadata"]
+    except NotFound:
+        return ""
+    return "" if metadata.get("deletionTimestamp") else str(metadata["uid"])
 
 
 async def _snapshot(

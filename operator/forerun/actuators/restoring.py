@@ -41,7 +41,7 @@ async def restore(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, en
             after = given_back(snapshot, entry)
             await _write_back(cluster, namespace, snapshot, after)
         version = await _leave(cluster, namespace, snapshot.owner_ref, snapshot.owner_uid)
-        if entry.lifted_from_zero and entry.owner is Owner.HPA and entry.baseline.minimum != 0:
+        if entry.lifted_from_zero and snapshot.target_uid and entry.owner is Owner.HPA and entry.baseline.minimum != 0:
             await _back_to_zero(cluster, namespace, snapshot)
     except ApiError as error:
         return hold_of(error, entry.tier)
@@ -73,8 +73,8 @@ async def abandon(cluster: Cluster, namespace: str, reference: TargetRef, uid: s
 
 async def _write_back(cluster: Cluster, namespace: str, snapshot: TargetSnapshot, bounds: Bounds) -> None:
     if snapshot.owner is not Owner.SCALE:
-        body = {"metadata": {"annotations": {LEDGER_ANNOTATION: None}}, "spec": spec_of(snapshot.owner, bounds)}
-        await patch_floor(cluster, namespace, snapshot, body)
+        # the mark stays until all is done: where the plan is lost, it alone says that there is something to finish
+        await patch_floor(cluster, namespace, snapshot, {"metadata": {}, "spec": spec_of(snapshot.owner, bounds)})
         return
     guarded = {"uid": snapshot.owner_uid, "resourceVersion": snapshot.owner_resource_version}
     scale = {"metadata": guarded, "spec": {"replicas": snapshot.bounds.minimum}}

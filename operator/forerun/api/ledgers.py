@@ -81,6 +81,7 @@ def _entry_from(value: object, path: str) -> LedgerEntry | Refusal:
         contested=found.contested,
         drifted=found.drifted,
         kept=found.kept,
+        release=found.release,
     )
 
 
@@ -105,6 +106,7 @@ def _entry_to(entry: LedgerEntry) -> dict[str, Any]:
         "contested": entry.contested,
         "drifted": entry.drifted,
         "kept": entry.kept,
+        "release": entry.release.value,
     }
 
 

@@ -22,6 +22,7 @@ from forerun.api.models import (
 )
 from forerun.api.scalars import Scalar, Text, keyed_by, refused
 from forerun.domain.ledger import ABSENT, Owner
+from forerun.domain.storefront import TierRelease
 
 MOST_STEPS = 200
 Subject = Annotated[str, Text(320, "the name of a tier or object", shortest=0)]
@@ -144,6 +145,9 @@ class LedgerEntrySpec(ApiModel):
     contested: bool = False
     drifted: bool = False
     kept: bool = False
+    release: Annotated[TierRelease, Field(strict=False)] = Field(
+        default=TierRelease.GRADUAL, description="Of the tier, when it was raised; Never is not given back unasked."
+    )
 
 
 class ExecutedStep(ApiModel):

@@ -18,7 +18,7 @@ COMMANDS = {
     "status": "forerun.cli.status:status",
     "why": "forerun.cli.why:why",
     "suspend": "forerun.cli.requests:suspend",
-    "release": "forerun.cli.requests:release",
+    "release": "forerun.cli.release:release",
     "approve": "forerun.cli.requests:approve",
     "audit": "forerun.cli.audit:audit",
 }

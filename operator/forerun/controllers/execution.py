@@ -45,6 +45,12 @@ class Intent:
     snapshot: TargetSnapshot
     entry: LedgerEntry
     bounds: Bounds | None  # None: give the baseline back
+    at: datetime
+
+    @property
+    def annotation(self) -> str:
+        """The entry as it is mirrored on the target: where the plan is lost, the next step counts from this write."""
+        return entry_to_annotation(replace(self.entry, changed_at=self.at))
 
 
 class Executor:
@@ -210,7 +216,7 @@ class Executor:
         snapshot = self._freshest(key, snapshot)
         entry = state.entry(tier.name)
         if decision.release:
-            return None if entry is None else Intent(tier, decision, snapshot, entry, None)
+            return None if entry is None else Intent(tier, decision, snapshot, entry, None, now)
         bounds = bounds_for(snapshot, decision.floor, tier.max_replicas)
         if entry is not None:
             entry = _judge(entry, snapshot, bounds)
@@ -221,7 +227,8 @@ class Executor:
         if bounds == snapshot.bounds:
             self._renew(state, entry, decision)
             return None
-        return Intent(tier, decision, snapshot, self._entry(tier, decision, snapshot, entry, bounds, now), bounds)
+        entry = self._entry(tier, decision, snapshot, entry, bounds, now)
+        return Intent(tier, decision, snapshot, entry, bounds, now)
 
     def _renew(self, state: StorefrontState, entry: LedgerEntry | None, decision: FloorDecision) -> None:
         """The floor stands already; only who asks for it, and until when, may be new."""
@@ -272,6 +279,7 @@ class Executor:
             peak=max(entry.peak, decision.floor),
             expires=expires,
             kept=False,
+            release=tier.release,
             lifted_from_zero=entry.lifted_from_zero or (snapshot.owner is Owner.HPA and snapshot.replicas == 0),
         )
 
@@ -279,8 +287,7 @@ class Executor:
         cluster, snapshot = self._ports.cluster, intent.snapshot
         if intent.bounds is None:
             return await self._give_back(key, intent)
-        text = entry_to_annotation(intent.entry)
-        outcome = await write_floor(cluster, key.namespace, snapshot, intent.bounds, text)
+        outcome = await write_floor(cluster, key.namespace, snapshot, intent.bounds, intent.annotation)
         if isinstance(outcome, Written) and snapshot.owner is Owner.HPA and snapshot.replicas == 0:
             lifted = await lift_from_zero(cluster, key.namespace, snapshot)
             if isinstance(lifted, Hold):
@@ -315,7 +322,7 @@ class Executor:
             intent.snapshot,
             bounds=intent.bounds,
             owner_resource_version=written.resource_version,
-            annotation=entry_to_annotation(intent.entry),
+            annotation=intent.annotation,
             replicas=max(1, intent.snapshot.replicas or 0),
         )
         if after > before:

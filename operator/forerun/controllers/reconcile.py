@@ -4,7 +4,6 @@ import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from forerun.api.windows import windows_of
 from forerun.controllers.execution import Executor
 from forerun.controllers.forecasting import Forecaster
 from forerun.controllers.index import Index
@@ -14,9 +13,10 @@ from forerun.controllers.plan_store import PlanStore
 from forerun.controllers.planning import Planner
 from forerun.controllers.release import released_tiers, surviving_storefront
 from forerun.controllers.reporting import Reporter
+from forerun.controllers.schedule import note_occurrences
 from forerun.controllers.state import StorefrontState
 from forerun.controllers.succession import Succession
-from forerun.domain.campaign import Key, ScheduledCampaign
+from forerun.domain.campaign import Key
 from forerun.domain.capacity import FloorDecision
 from forerun.domain.policy import Policy
 from forerun.domain.reason import Hold, Reason
@@ -79,7 +79,8 @@ class Reconciler:
         if storefront is None:
             await self._close(key, state, deleted=deleted)
             return
-        self._schedule(key, state, now, known=record is not None and record.value is not None)
+        known = record is not None and record.value is not None
+        note_occurrences(self._index.campaigns_of(key) if known else (), state, now)
         await self._observer.refresh_targets(key, storefront, state)
         if not await self._succession.settle(key, storefront, state):
             state.next_due = now + UNSETTLED_RECHECK
@@ -173,15 +174,6 @@ class Reconciler:
         state.next_due = None
         if deleted and not state.ledger:
             await self._store.drop(key)
-
-    def _schedule(self, key: Key, state: StorefrontState, now: datetime, *, known: bool) -> None:
-        """The occurrences that may ask for capacity: the current or next, and those still being given back."""
-        held = {name for entry in state.ledger if not entry.kept for name in entry.campaigns}
-        found: dict[bool, list[ScheduledCampaign]] = {False: [], True: []}
-        for record in self._index.campaigns_of(key) if known else ():
-            if record.value is not None:
-                found[record.value.suspend] += windows_of(record.value, now, held=record.value.key.name in held)
-        state.campaigns, state.suspended = tuple(found[False]), tuple(found[True])
 
     def _is_active(self, storefront: Storefront, state: StorefrontState, now: datetime) -> bool:
         """Whether a window is near or open, or something of ours stands."""

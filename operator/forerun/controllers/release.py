@@ -14,18 +14,23 @@ from forerun.domain.storefront import Role, Storefront, Tier, TierRelease
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def surviving_storefront(key: Key, storefront: Storefront | None, state: StorefrontState) -> Storefront | None:
+def surviving_storefront(
+    key: Key, storefront: Storefront | None, state: StorefrontState, *, expire: bool = True
+) -> Storefront | None:
     """The Storefront to give back with, where the real one is gone or has lost tiers; None where nothing stands.
 
     Deleting a Storefront, or a tier of it, is its owner's word: what stood there is given
     back in steps at once, with no demand metric to wait for, so the entries expire now.
+    Without `expire` they expire when they would, and what was never to be given back stays.
     """
     tiers = storefront.tiers if storefront else ()
     orphans = _orphans(state, tiers)
     if not orphans:
         return storefront
-    state.ledger = tuple(replace(entry, expires=LONG_AGO) if entry in orphans else entry for entry in state.ledger)
     left = tuple(_tier_of(entry) for entry in orphans)
+    if expire:
+        left = tuple(replace(tier, release=TierRelease.GRADUAL) for tier in left)
+        state.ledger = tuple(replace(entry, expires=LONG_AGO) if entry in orphans else entry for entry in state.ledger)
     if storefront is None:
         return Storefront(key, uid="", generation=0, metrics_source="", query="", unit="requests", tiers=left)
     names = {tier.name for tier in left}
@@ -46,7 +51,7 @@ def _tier_of(entry: LedgerEntry) -> Tier:
         target=entry.target,
         capacity_per_replica_rps=None,
         max_replicas=max(entry.peak, 1),
-        release=TierRelease.GRADUAL,
+        release=entry.release,
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from forerun.domain.storefront import TargetRef
+from forerun.domain.storefront import TargetRef, TierRelease
 
 ABSENT = "absent"
 
@@ -56,3 +56,4 @@ class LedgerEntry:
     contested: bool = False
     drifted: bool = False
     kept: bool = False  # release: Never, campaign over
+    release: TierRelease = TierRelease.GRADUAL  # of the tier, for the day on which the Storefront cannot be asked

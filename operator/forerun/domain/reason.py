@@ -16,6 +16,7 @@ class Reason(StrEnum):
     EVIDENCE = "Evidence"  # lowered inside a window, because fresh samples say so
     SUSPENDED = "Suspended"
     EXPIRED = "Expired"
+    BREAK_GLASS = "BreakGlass"  # a person had everything given back at once
 
     # caps
     MAX_REPLICAS = "MaxReplicas"

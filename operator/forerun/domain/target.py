@@ -40,3 +40,19 @@ class Written:
 
 
 Outcome = Written | Hold
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What became of one raise when it was to be given back.
+
+    `before` is what stood there, None where it could not be read; `after` what stands there now. `hold` says why
+    something of ours may still stand, or why what stands there is not ours to change.
+    """
+
+    namespace: str
+    reference: TargetRef
+    baseline: Bounds
+    before: Bounds | None = None
+    after: Bounds | None = None
+    hold: Hold | None = None

@@ -79,6 +79,13 @@ class Cluster:
             return False
         return subresource is None or subresource in resource.subresources
 
+    async def kinds_with(self, subresource: str) -> tuple[tuple[str, str], ...]:
+        """(apiVersion, kind) of every namespaced kind that has this subresource, in each group's preferred version.
+
+        A group whose own server does not answer is left out: it can serve no object either.
+        """
+        return await self._discovery.kinds_with(subresource)
+
     async def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> Object:
         """One object as it stands now."""
         resource = await self._discovery.resource(api_version, kind)

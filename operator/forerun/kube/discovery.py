@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from forerun.kube.errors import NotFound
+from forerun.kube.errors import NotFound, Unavailable
 
 REDISCOVER_SECONDS = 5.0  # a kind that was missing is asked for again no sooner than this
 
@@ -82,6 +82,19 @@ class Discovery:
         if known is None:
             raise NotFound(f"{api_version} {kind}: the API server does not serve this kind; install its CRD", 404)
         return known
+
+    async def kinds_with(self, subresource: str) -> tuple[tuple[str, str], ...]:
+        """(apiVersion, kind) of every namespaced kind with this subresource; groups that do not answer are left out."""
+        groups = (await self._fetch("/apis")).get("groups") or ()
+        found: list[tuple[str, str]] = []
+        for api_version in ("v1", *(group["preferredVersion"]["groupVersion"] for group in groups)):
+            try:
+                await self._discover(api_version)
+            except Unavailable:
+                continue
+            resources = self._known[api_version].values()
+            found += [(api_version, r.kind) for r in resources if r.namespaced and subresource in r.subresources]
+        return tuple(found)
 
     async def _discover(self, api_version: str) -> None:
         try:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
@@ -22,8 +22,10 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 
 from forerun.kube.cluster import Cluster
-from forerun.kube.errors import ApiError, NotFound
+from forerun.kube.errors import ApiError, Forbidden, NotFound, Unavailable
 from forerun.kube.transport import Object
+
+T = TypeVar("T")
 
 _RELEASED_SECONDS = 1  # of a lease that nobody holds: whoever looks next may take it
 
@@ -46,6 +48,7 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
         super().__init__(name, namespace, identity)
         self._cluster = cluster
         self.seen: Seen | None = None
+        self.error: ApiError | None = None  # of the last request, None where it went well
         self.held_epoch = 0  # 0: this process does not hold it
         self.predecessor_fell_silent = False  # it did not release the Lease, and may only be stopped
         self._highest_epoch = 0  # survives a Lease that somebody deletes
@@ -59,9 +62,11 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
         try:
             raw = await self._cluster.get_lease(namespace, name)
         except ApiError as error:
+            self.error = error
             if isinstance(error, NotFound):
                 self.seen = None
             return False, error
+        self.error = None
         spec = raw.get("spec") or {}
         if self.seen is not None and _runs_back(self.seen.raw, raw):
             self.held_epoch = 0  # etcd was restored: what this process remembers is not so any more
@@ -121,8 +126,10 @@ class EpochLease(BaseLock):  # type: ignore[misc]  # the official client ships n
     async def _put(self, body: Object, epoch: int, *, create: bool) -> bool:
         try:
             raw = await self._cluster.put_lease(body, create=create)
-        except ApiError:
+        except ApiError as error:
+            self.error = error
             return False  # the next round reads it again
+        self.error = None
         self.held_epoch = epoch
         self._highest_epoch = max(self._highest_epoch, epoch)
         if self.seen is not None:
@@ -165,6 +172,7 @@ class MonotonicElection(LeaderElection):  # type: ignore[misc]
         self._observed_version = ""
         self._observed_at = 0.0
         self.renewed_at = float("-inf")  # when the last renewal that succeeded was sent
+        self.alive = False  # somebody else has renewed it while we looked
 
     async def try_acquire_or_renew(self) -> bool:
         """One round: read, and write where the Lease is ours or free. False, never an exception, on failure."""
@@ -210,6 +218,7 @@ class MonotonicElection(LeaderElection):  # type: ignore[misc]
         if seen is None:
             return False
         if seen.version != self._observed_version:
+            self.alive = bool(self._observed_version) and seen.holder != ""
             self._observed_version, self._observed_at = seen.version, self._clock()
         return seen.holder in ("", self._lock.identity) or self._clock() - self._observed_at > seen.duration_seconds
 
@@ -238,13 +247,14 @@ class Leadership:
         Deadline and retry are 2/3 and 2/15 of the duration.
         """
         self._duration_seconds = lease_duration_seconds
+        self._retry_seconds = retry_seconds or max(1.0, lease_duration_seconds * 2 / 15)
         self._clock = clock
         self._lock = EpochLease(cluster, namespace, name, identity)
         config = Config(
             self._lock,
             lease_duration=lease_duration_seconds,
             renew_deadline=renew_deadline_seconds or lease_duration_seconds * 2 / 3,
-            retry_period=retry_seconds or max(1.0, lease_duration_seconds * 2 / 15),
+            retry_period=self._retry_seconds,
             onstarted_leading=_nothing,
             onstopped_leading=_nothing,
         )
@@ -280,6 +290,35 @@ class Leadership:
         """Whether this process may write now."""
         renewed_ago = self._clock() - self._election.renewed_at
         return self._lock.held_epoch > 0 and renewed_ago < self._duration_seconds
+
+    async def seize(self) -> str:
+        """Take the Lease if nobody lives behind it; "" where it is ours now, else the name of the holder who lives.
+
+        A holder lives where the Lease moves while we look; it is dead where it does not move for its whole
+        duration. Takes one request where the Lease is free, at most that duration and some retries where it is
+        not. For those who act once; the operator waits in `run`. Raises ApiError where it cannot be told.
+        """
+        began = self._clock()
+        while not await self._election.try_acquire_or_renew():
+            seen = self._lock.seen
+            if self._election.alive and seen is not None:
+                return seen.holder
+            duration = max(self._duration_seconds, seen.duration_seconds if seen else 0.0)
+            hopeless = isinstance(self._lock.error, Forbidden | NotFound)  # no right to it, or no namespace for it
+            if hopeless or self._clock() - began > 2 * duration:
+                raise self._lock.error or Unavailable(f"Lease {self._lock.namespace}/{self._lock.name}: not to be had")
+            await asyncio.sleep(self._retry_seconds)
+        return ""
+
+    async def keep(self, work: Awaitable[T]) -> T:
+        """After `seize`: renew until `work` is done, then release. Where a renewal fails the fence closes by itself."""
+        renewing = asyncio.ensure_future(self._election.renew_loop())
+        try:
+            return await work
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            await self._lock.release()
 
     async def run(self, on_lead: Callable[[], Awaitable[None]], on_lost: Callable[[], None]) -> None:
         """Wait for the Lease, run `on_lead` while it is ours, call `on_lost` once it is not.

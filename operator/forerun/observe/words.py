@@ -11,6 +11,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.EVIDENCE: "fresh samples agree that less is needed",
     Reason.SUSPENDED: "the campaign is suspended; what it holds is given back in steps",
     Reason.EXPIRED: "the raise has expired; it is given back even without metrics",
+    Reason.BREAK_GLASS: "somebody had everything given back at once, with `forerun release --all`",
     Reason.MAX_REPLICAS: "maxReplicas of the tier stops the plan: wants {want:.0f}, may have {fits:.0f}",
     Reason.CAPACITY_SHORT: "the accelerator pool cannot serve all: wants {want:.0f}, fits {fits:.0f}",
     Reason.BUDGET_EXCEEDED: "the budget stops the plan: wants {want:.1f} replica-hours, may spend {fits:.1f}",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.faults.memory_api import MemoryApi, MemoryCluster
 
+from forerun.kube.errors import Forbidden
 from forerun.kube.lease import Leadership
 
 DURATION = 15.0
@@ -205,3 +206,86 @@ async def test_a_write_of_another_in_between_is_a_lost_round(election):
     cluster.before = lambda call: None
     assert not await tries(first)
     assert first.epoch == 0
+
+
+# who acts once: `seize` and `keep`
+
+
+@pytest.fixture
+def wait(election, monkeypatch):
+    """Instead of sleeping, the clock moves; `during` are what others do meanwhile, one after the other."""
+    during = []
+
+    async def sleep(seconds: float) -> None:
+        election.clock.now += seconds
+        if during:
+            await during.pop(0)()
+
+    monkeypatch.setattr("forerun.kube.lease.asyncio.sleep", sleep)
+    return during
+
+
+async def test_a_free_lease_is_seized_at_once(election, wait):
+    job = election.process("job")
+    assert await job.seize() == ""
+    assert job.holds()
+    assert election.clock.now == 1000.0
+
+
+async def test_a_dead_holder_is_waited_for_and_the_epoch_goes_on(election, wait):
+    operator, job = election.process("operator"), election.process("job")
+    await tries(operator)
+    assert await job.seize() == ""
+    assert election.clock.now >= 1000.0 + DURATION
+    assert (job.epoch, operator.holds()) == (2, False)
+
+
+async def test_a_living_holder_is_told(election, wait):
+    operator, job = election.process("operator"), election.process("job")
+    await tries(operator)
+
+    async def renew() -> None:
+        await tries(operator)
+
+    wait.append(renew)
+    assert await job.seize() == "operator"
+    assert not job.holds()
+    assert operator.holds()
+
+
+async def test_without_the_right_it_is_said_at_once(election, wait):
+    job = election.process("job")
+
+    def refuse(number: int) -> None:
+        raise Forbidden("get Lease: not allowed", 403)
+
+    job._lock._cluster.before = refuse
+    with pytest.raises(Forbidden):
+        await job.seize()
+    assert election.clock.now == 1000.0
+
+
+async def test_kept_while_the_work_lasts_and_free_after_it(election):
+    job, operator = election.process("job"), election.process("operator")
+    await job.seize()
+
+    async def work() -> str:
+        assert job.holds()
+        return "done"
+
+    assert await job.keep(work()) == "done"
+    assert election.lease["holderIdentity"] == ""
+    assert await tries(operator)
+    assert operator.epoch == 2
+
+
+async def test_free_also_where_the_work_fails(election):
+    job = election.process("job")
+    await job.seize()
+
+    async def work() -> None:
+        raise Forbidden("patch: not allowed", 403)
+
+    with pytest.raises(Forbidden):
+        await job.keep(work())
+    assert election.lease["holderIdentity"] == ""
