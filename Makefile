@@ -10,8 +10,10 @@ READY := $(STAMPS)/package $(STAMPS)/torch
 PYTEST := $(BIN)/python -m pytest -n 2
 # what is imported is compiled once, not by every process that the tests start
 unexport PYTHONDONTWRITEBYTECODE
-# uv keeps unpacked wheels in the user's cache, so a second clone is set up in seconds; it asks the index that pip is told of
-INDEX = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"
+# uv keeps unpacked wheels in the user's cache, so a second clone is set up in seconds; it asks the index that pip is told
+# of. To ask pip for it takes a second and more, so it is asked once in a run, and only where something is to be installed.
+CONFIGURED = $(eval CONFIGURED := $$(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null))$(CONFIGURED)
+INDEX = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$(if $(UV_DEFAULT_INDEX)$(PIP_INDEX_URL),,$(CONFIGURED))}}"
 UV = $(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .PHONY: help setup binaries demo test lint verify manifests bench bench-control-loop bench-forecast bench-arena bench-live \

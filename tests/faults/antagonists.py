@@ -8,7 +8,6 @@ sequence and printed as code.
 """
 
 import argparse
-import json
 import sys
 import time
 import traceback
@@ -28,7 +27,7 @@ from hypothesis.stateful import (
 from tests.faults import antagonist_world as shop
 from tests.faults.antagonist_model import BOUNDS, Model
 from tests.faults.antagonist_world import NAMESPACE, World
-from tests.faults.figures import FOLDER, Figure
+from tests.faults.figures import Figure, Progress
 from tests.faults.memory_api import Crashed
 
 from forerun.kube.errors import ApiError, Unavailable
@@ -404,10 +403,8 @@ def main() -> int:
     if arguments.seed is not None:
         play(BATCH, arguments.seed)
         return 0
-    progress = FOLDER / "antagonists.progress.json"
-    if arguments.fresh:
-        progress.unlink(missing_ok=True)
-    known = json.loads(progress.read_text()) if progress.is_file() else {"batches": 0, "lives": 0, "moves": {}}
+    progress = Progress("antagonists", fresh=arguments.fresh)
+    known = {"batches": 0, "lives": 0, "moves": {}} | progress.read()
     batches, failure, until = known["batches"], "", time.monotonic() + arguments.minutes * 60
     Tally.lives, Tally.moves = known["lives"], Counter(known["moves"])
     while Tally.lives < arguments.examples and time.monotonic() < until and not failure:
@@ -418,8 +415,7 @@ def main() -> int:
             failure = f"batch {batches} found: " + " ".join(str(error).split())[:200]
             continue
         batches += 1
-        progress.parent.mkdir(exist_ok=True)
-        progress.write_text(json.dumps({"batches": batches, "lives": Tally.lives, "moves": Tally.moves}))
+        progress.keep({"batches": batches, "lives": Tally.lives, "moves": Tally.moves})
         print(f"{Tally.lives:,} of {arguments.examples:,} interleavings", file=sys.stderr)
     found = figure(Tally.lives, batches, Tally.moves, failure)
     found.write()

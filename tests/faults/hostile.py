@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.faults.figures import FOLDER, Figure
+from tests.faults.figures import Figure, Progress
 
 from forerun.api import convert
 from forerun.api.windows import windows_of
@@ -346,17 +346,14 @@ def main() -> int:
         counts = Life(arguments.seed).run()
         print(json.dumps(asdict(counts), indent=2))
         return bool(counts.faults or counts.stalls)
-    progress = FOLDER / "hostile.progress.json"
-    if arguments.fresh:
-        progress.unlink(missing_ok=True)
-    known = json.loads(progress.read_text()) if progress.is_file() else {"done": 0, "counts": {}}
-    counts, done = Counts(**known["counts"]), known["done"]
+    progress = Progress("hostile", fresh=arguments.fresh)
+    known = progress.read()
+    counts, done = Counts(**known.get("counts", {})), known.get("done", 0)
     until = time.monotonic() + arguments.minutes * 60
     while counts.objects < arguments.objects and time.monotonic() < until and len(counts.faults) < 50:
         counts.add(live(range(done, done + 250)))
         done += 250
-        progress.parent.mkdir(exist_ok=True)
-        progress.write_text(json.dumps({"done": done, "counts": asdict(counts)}))
+        progress.keep({"done": done, "counts": asdict(counts)})
         print(f"{counts.objects:,} objects, {len(counts.faults)} faults", file=sys.stderr)
     for fault in (*counts.faults[:20], *counts.stalls[:20]):
         print(ascii(fault), file=sys.stderr)

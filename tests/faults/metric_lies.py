@@ -12,9 +12,8 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 
-from tests.faults.figures import FOLDER, Figure
+from tests.faults.figures import Figure, Progress
 from tests.faults.lies_life import Counts, Life
 
 HOURS = 100_000
@@ -42,9 +41,10 @@ def figure(counts: Counts, lives: int, hours: float) -> Figure:
     return Figure("metric-lies", "metric lies, simulated", goal, value, met, f"0..{lives - 1}", COMMAND)
 
 
-def run(hours: float, jobs: int, minutes: float, progress: Path) -> tuple[Counts, int]:
+def run(hours: float, jobs: int, minutes: float, progress: Progress) -> tuple[Counts, int]:
     """Lives from the first seed that is not done yet until there are enough hours, or the time is up."""
-    counts, done = _resumed(progress)
+    known = progress.read()
+    counts, done = Counts(**known.get("counts", {})), known.get("done", 0)
     until = time.monotonic() + minutes * 60
     with ProcessPoolExecutor(jobs) as pool:
         while counts.hours < hours and time.monotonic() < until and len(counts.faults) < 100:
@@ -52,19 +52,11 @@ def run(hours: float, jobs: int, minutes: float, progress: Path) -> tuple[Counts
             for piece in pool.map(live, pieces):
                 counts.add(piece)
             done += jobs * BATCH
-            progress.parent.mkdir(exist_ok=True)
-            progress.write_text(json.dumps({"done": done, "counts": asdict(counts)}))
+            progress.keep({"done": done, "counts": asdict(counts)})
             print(
                 f"{counts.hours:,.0f} of {hours:,.0f} hours, {done} lives, {len(counts.faults)} faults", file=sys.stderr
             )
     return counts, done
-
-
-def _resumed(progress: Path) -> tuple[Counts, int]:
-    if not progress.is_file():
-        return Counts(), 0
-    known = json.loads(progress.read_text())
-    return Counts(**known["counts"]), known["done"]
 
 
 def main() -> int:
@@ -79,9 +71,7 @@ def main() -> int:
         counts = Life(arguments.seed).run()
         print(json.dumps(asdict(counts), indent=2))
         return bool(counts.faults)
-    progress = FOLDER / "metric-lies.progress.json"
-    if arguments.fresh:
-        progress.unlink(missing_ok=True)
+    progress = Progress("metric-lies", fresh=arguments.fresh)
     counts, lives = run(arguments.hours, arguments.jobs, arguments.minutes, progress)
     for fault in counts.faults[:20]:
         print(fault, file=sys.stderr)

@@ -5,7 +5,6 @@ python -m tests.faults.mutation --only lease    # one group, or one mutant by na
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.faults.figures import FOLDER, Figure
+from tests.faults.figures import Figure, Progress
 from tests.faults.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -59,9 +58,9 @@ def noticed(mutant: Mutant | None, tests: tuple[str, ...]) -> bool | None:
     return None if done.returncode not in (0, 1) else done.returncode == 1
 
 
-def run(mutants: list[Mutant], jobs: int, progress: Path) -> dict[str, bool | None]:
+def run(mutants: list[Mutant], jobs: int, progress: Progress) -> dict[str, bool | None]:
     """Verdict by name; those of an earlier run are kept."""
-    known: dict[str, bool | None] = json.loads(progress.read_text()) if progress.is_file() else {}
+    known: dict[str, bool | None] = progress.read()
     left = [mutant for mutant in mutants if mutant.name not in known]
 
     def judge(mutant: Mutant) -> tuple[Mutant, bool | None]:
@@ -71,8 +70,7 @@ def run(mutants: list[Mutant], jobs: int, progress: Path) -> dict[str, bool | No
     with ThreadPoolExecutor(jobs) as pool:
         for number, (mutant, verdict) in enumerate(pool.map(judge, left), 1):
             known[mutant.name] = verdict
-            progress.parent.mkdir(exist_ok=True)
-            progress.write_text(json.dumps(known))
+            progress.keep(known)
             words = {True: "caught", False: "SURVIVED", None: "NOT JUDGED"}[verdict]
             print(f"{number}/{len(left)} {time.monotonic() - began:.0f} s {mutant.name}: {words}", file=sys.stderr)
     return {mutant.name: known[mutant.name] for mutant in mutants}
@@ -93,9 +91,7 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="judge all anew")
     arguments = parser.parse_args()
     chosen = [m for m in MUTANTS if arguments.only in (None, m.watch, m.name)]
-    progress = FOLDER / "mutants.progress.json"
-    if arguments.fresh:
-        progress.unlink(missing_ok=True)
+    progress = Progress("mutants", fresh=arguments.fresh)
     for watch in sorted({mutant.watch for mutant in chosen}):
         if noticed(None, WATCHES[watch]) is not False:
             print(f"the tests of {watch} fail without a mutant", file=sys.stderr)
