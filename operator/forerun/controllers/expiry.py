@@ -111,8 +111,8 @@ class Expiry:
         for namespace, marked in await self._marked():
             if marked.owner_uid in known:
                 continue
-            key, entry = self._adopted(namespace, marked)
-            state = found.setdefault(key, _Ledger(key, StorefrontState(), marks)).state if key else None
+            owner, entry = self._adopted(namespace, marked)
+            state = found.setdefault(owner, _Ledger(owner, StorefrontState(), marks)).state if owner else None
             if state is None or state.entry(entry.tier):
                 alone.append(_Ledger(Key(namespace, entry.tier), StorefrontState(ledger=(entry,)), marks))
             else:
