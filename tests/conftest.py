@@ -5,6 +5,7 @@ import gc
 import math
 import signal
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_finish() -> None:
-    """What is imported by now lives to the end: to look through it at each full collection takes seconds."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported here lives to the end: to look through it for garbage takes longer than many a test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
