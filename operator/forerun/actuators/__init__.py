@@ -14,12 +14,13 @@ from forerun.actuators.floors import (
     stands,
     still_written,
 )
-from forerun.actuators.marks import Mark, find_marks, kinds_of_owners
+from forerun.actuators.marks import AUTOSCALERS, Mark, find_marks, kinds_of_owners
 from forerun.actuators.reading import read_raised, read_target
 from forerun.actuators.restoring import abandon, forget, restore
 from forerun.actuators.writing import lift_from_zero, mark, write_floor
 
 __all__ = [
+    "AUTOSCALERS",
     "Mark",
     "Standing",
     "abandon",

@@ -10,7 +10,7 @@ from forerun.api.convert import entry_from_annotation
 from forerun.domain.ledger import Bounds, LedgerEntry
 from forerun.domain.reason import Hold, Reason
 from forerun.domain.storefront import TierRelease
-from forerun.domain.target import GivenBack, TargetSnapshot, Written
+from forerun.domain.target import GivenBack, TargetSnapshot
 from forerun.kube.cluster import Cluster
 from forerun.observe.audit import record_write
 
@@ -69,8 +69,7 @@ class BreakGlass:
         outcome = await restore(self._cluster, namespace, snapshot, entry)
         if isinstance(outcome, Hold):
             return GivenBack(namespace, reference, entry.baseline, before, hold=outcome)
-        if isinstance(outcome, Written):
-            record_write(namespace, outcome, Reason.BREAK_GLASS, entry.campaigns, entry.epoch)
+        record_write(namespace, outcome, Reason.BREAK_GLASS, entry.campaigns, entry.epoch)
         return GivenBack(namespace, reference, entry.baseline, before, outcome.after)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from forerun.actuators import Standing, find_marks, kinds_of_owners, standing
+from forerun.actuators import AUTOSCALERS, Standing, find_marks, kinds_of_owners, standing
 from forerun.actuators.holds import hold_of
 from forerun.api.convert import approvals_from, entry_from_annotation
 from forerun.api.models import API_VERSION
@@ -34,7 +34,6 @@ from forerun.plan.release import STEP_SECONDS
 from forerun.wiring import Ports
 
 OURS = ("Campaign", "Storefront", "CapacityPlan")
-AUTOSCALERS = (("autoscaling/v2", "HorizontalPodAutoscaler"), ("keda.sh/v1alpha1", "ScaledObject"))
 SOON = timedelta(hours=1)  # a window that begins so soon may ask for what stands there
 
 
