@@ -40,6 +40,9 @@ def release(campaign: str | None, tiers: tuple[str, ...], kubeconfig: str | None
     if ways.count(True) != 1:
         raise BadInput("release: name a CAMPAIGN, or one of --expired and --all")
     if campaign:
+        for name in ("once", "include_kept", "force", "dry_run", "all_namespaces"):
+            if options[name]:
+                raise BadInput(f"--{name.replace('_', '-')}: goes without a CAMPAIGN, with --expired or --all")
         _wish(campaign, tiers, options["namespace"] or "default", kubeconfig)
         return
     if tiers:
